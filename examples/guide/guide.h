@@ -1,0 +1,20 @@
+/*
+ * guide.h: the code that the pages of docs/guide/ show. It is compiled, and testing.c runs it.
+ *
+ * What stands between "snippet: NAME" and "end of snippet" is what a page includes; the check
+ * "snippets" in tests/lint keeps both the same.
+ */
+#ifndef GUIDE_H
+#define GUIDE_H
+
+#include <backend/backend.h>
+
+void handlers_routes(bk_router *router);
+void binding_routes(bk_router *router);
+void middleware_routes(bk_router *router);
+void fibers_routes(bk_router *router);
+
+bk_err fibers_start(bk_app *app, void *data, void **state);
+void fibers_stop(bk_app *app, void *state);
+
+#endif

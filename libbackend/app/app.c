@@ -1,0 +1,404 @@
+/*
+ * app.c: building, running and stopping an app. See <backend/app.h>.
+ *
+ * Nothing here is global: an app, its loop and its fibers belong to the thread that runs it. Two things may be done from
+ * elsewhere, stopping (also from a signal handler) and posting, and only those know of other threads.
+ */
+#include "app/app.h"
+
+#include <errno.h>
+#include <signal.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/eventfd.h>
+#include <sys/resource.h>
+#include <unistd.h>
+
+#include <backend/log.h>
+#include <backend/loop.h>
+#include <backend/str.h>
+
+#include "core/assert.h"
+#include "fiber/fiber.h"
+#include "http/http1.h"
+#include "http/http2.h"
+#include "http/listener.h"
+#include "http/table.h"
+#include "http/trust.h"
+
+#define STUCK_MS 5000
+
+/* Zero means the default. */
+static void fill(uint32_t *value, uint32_t fallback)
+{
+    if (*value == 0)
+        *value = fallback;
+}
+
+static void fill_defaults(struct bk__server *server)
+{
+    bk_limits   *limits = &server->limits;
+    bk_timeouts *timeouts = &server->timeouts;
+
+    fill(&limits->body_bytes, 10 * 1024 * 1024);
+    fill(&limits->bodies_bytes, 64 * 1024 * 1024);
+    fill(&limits->header_bytes, 32 * 1024);
+    fill(&limits->header_count, 100);
+    fill(&limits->target_bytes, 8 * 1024);
+    fill(&limits->connections, 50000);
+    fill(&limits->requests_per_connection, BK_UNLIMITED);
+    fill(&limits->fibers, 20000);
+    fill(&limits->offload_threads, 4);
+    fill(&limits->offload_queue, 1000);
+    fill(&timeouts->head_ms, 10000);
+    fill(&timeouts->body_ms, 10000);
+    fill(&timeouts->idle_ms, 75000);
+    fill(&timeouts->handler_ms, 30000);
+    fill(&timeouts->write_ms, 30000);
+    fill(&timeouts->drain_ms, 25000);
+}
+
+static void check_opts(const bk_app_opts *opts)
+{
+    if (opts->secret.ptr != NULL && opts->secret.len < 32)
+        bk__setup_error("bk_app_opts", 0, "secret has %zu bytes, it needs at least 32",
+                        opts->secret.len);
+    if (opts->invalid_status != 0 && opts->invalid_status != 400 && opts->invalid_status != 422)
+        bk__setup_error("bk_app_opts", 0, "invalid_status is %d, it may be 400 or 422",
+                        opts->invalid_status);
+    if (opts->limits.fibers == BK_UNLIMITED || opts->limits.offload_threads == BK_UNLIMITED)
+        bk__setup_error("bk_app_opts", 0, "fibers and offload_threads cannot be unlimited");
+}
+
+static void set_up_server(bk_app *app, const bk_app_opts *opts)
+{
+    struct bk__server *server = &app->server;
+    const char        *bad = NULL;
+
+    server->app = app;
+    server->limits = opts->limits;
+    server->timeouts = opts->timeouts;
+    fill_defaults(server);
+    server->no_etag = opts->no_etag;
+    server->half_close_is_gone = opts->half_close_is_gone;
+    server->keep_work_of_gone = opts->keep_work_of_gone;
+    server->invalid_status = opts->invalid_status;
+    bk__list_init(&server->requests);
+    bk__list_init(&server->connections);
+    bk__list_init(&server->handshakes);
+    if (opts->trusted_proxies != NULL) {
+        server->trust = bk__trust_new(opts->trusted_proxies, &bad);
+        if (server->trust == NULL)
+            bk__setup_error("bk_app_opts", 0, "trusted_proxies: \"%s\" is no network", bad);
+    }
+    if (opts->secret.ptr != NULL) {
+        char *copy = malloc(opts->secret.len);
+        bk_assert(copy != NULL);
+        memcpy(copy, opts->secret.ptr, opts->secret.len);
+        server->secret = bk_str_at(copy, opts->secret.len);
+    }
+}
+
+bk_app *bk_app_new(const bk_app_opts *opts)
+{
+    static const bk_app_opts defaults = {0};
+    bk_app                  *app = calloc(1, sizeof *app);
+
+    bk_assert(app != NULL);
+    if (opts == NULL)
+        opts = &defaults;
+    check_opts(opts);
+    app->opts = *opts;
+    app->name = strdup(opts->name != NULL ? opts->name : "app");
+    app->router = bk_router_new();
+    app->bell = eventfd(0, EFD_NONBLOCK | EFD_CLOEXEC);
+    bk_assert(app->name != NULL && app->bell >= 0);
+    pthread_mutex_init(&app->lock, NULL);
+    set_up_server(app, opts);
+    return app;
+}
+
+void bk_app_free(bk_app *app)
+{
+    if (app == NULL)
+        return;
+    bk_assert(app->loop == NULL);
+    bk__listeners_close(&app->server);
+    bk__trust_free(app->server.trust);
+    if (app->server.secret.ptr != NULL)
+        explicit_bzero((char *)(uintptr_t)app->server.secret.ptr, app->server.secret.len);
+    free((char *)(uintptr_t)app->server.secret.ptr);
+    bk_router_free(app->router);
+    pthread_mutex_destroy(&app->lock);
+    close(app->bell);
+    free(app->name);
+    free(app);
+}
+
+bk_router *bk_app_router(bk_app *app)
+{
+    return app->router;
+}
+
+void *bk_app_data(const bk_app *app)
+{
+    return app->opts.data;
+}
+
+bk_err bk_app_listen(bk_app *app, const bk_listen_opts *opts)
+{
+    static const bk_listen_opts defaults = {0};
+
+    bk_assert(app->loop == NULL);
+    return bk__listener_open(&app->server, opts != NULL ? opts : &defaults);
+}
+
+uint16_t bk_app_port(const bk_app *app, size_t index)
+{
+    const struct bk__listener *listener = app->server.listeners;
+
+    while (listener != NULL && index-- > 0)
+        listener = listener->next;
+    return listener != NULL ? listener->port : 0;
+}
+
+/* --- other threads ---------------------------------------------------------------------------------------- */
+
+static void publish_loop(bk_app *app, struct bk_loop *loop)
+{
+    pthread_mutex_lock(&app->lock);
+    app->loop = loop;
+    pthread_mutex_unlock(&app->lock);
+}
+
+bk_err bk_loop_post(bk_app *app, bk_post_fn fn, void *data)
+{
+    bk_err err = BK_ECLOSED;
+
+    pthread_mutex_lock(&app->lock);
+    if (app->loop != NULL)
+        err = bk__loop_post(app->loop, fn, data);
+    pthread_mutex_unlock(&app->lock);
+    return err;
+}
+
+void bk_app_stop(bk_app *app)
+{
+    uint64_t one = 1;
+    int      saved = errno;
+
+    atomic_store(&app->stopping, true);
+    if (write(app->bell, &one, sizeof one) < 0) {
+        /* the counter is full: the bell rings already */
+    }
+    errno = saved;
+}
+
+/* --- start and finish ------------------------------------------------------------------------------------- */
+
+struct fiber_run {
+    bk_err (*fn)(void *data);
+    void  *data;
+    bk_err result;
+    bool   done;
+};
+
+static bk_err run_one(void *data)
+{
+    struct fiber_run *run = data;
+
+    run->result = run->fn(run->data);
+    const bk_error_link *why = bk_error_chain();
+    if (run->result != BK_OK)
+        bk_error("app.failed", bk_kv_cstr("step", bk__task_self()->name),
+                 bk_kv_cstr("err", bk_err_slug(run->result)),
+                 bk_kv_str("detail", why != NULL ? why->message : BK_LIT("")));
+    return run->result;
+}
+
+static void on_run_done(bk_fiber *fiber, bk_err result, void *data)
+{
+    struct fiber_run *run = data;
+
+    (void)fiber, (void)result;
+    run->done = true;
+}
+
+bk_err bk__app_run_fiber(bk_app *app, const char *name, bk_err (*fn)(void *data), void *data)
+{
+    struct fiber_run run = {.fn = fn, .data = data};
+    bk_fiber        *fiber = bk__fiber_new(app->loop, name);
+
+    bk_assert(fiber != NULL);
+    bk__fiber_on_done(fiber, on_run_done, &run);
+    bk__fiber_begin(fiber, run_one, &run);
+    while (!run.done)
+        bk__loop_turn(app->loop, BK__NEVER);
+    return run.result;
+}
+
+static bk_err start_worker(void *data)
+{
+    bk_app *app = data;
+
+    return app->opts.on_worker_start(app, app->opts.data, &app->server.state);
+}
+
+static bk_err stop_worker(void *data)
+{
+    bk_app *app = data;
+
+    app->opts.on_worker_stop(app, app->server.state);
+    return BK_OK;
+}
+
+/* More connections than descriptors would make accept() fail over and over. */
+static void fit_connections(struct bk__server *server)
+{
+    struct rlimit files;
+
+    if (getrlimit(RLIMIT_NOFILE, &files) != 0 || files.rlim_cur == RLIM_INFINITY)
+        return;
+    uint64_t room = files.rlim_cur > 128 ? files.rlim_cur - 64 : files.rlim_cur / 2;
+    if (room < server->limits.connections)
+        server->limits.connections = (uint32_t)room;
+}
+
+static bool has_tls(const struct bk__server *server)
+{
+    for (const struct bk__listener *it = server->listeners; it != NULL; it = it->next)
+        if (it->tls != NULL)
+            return true;
+    return false;
+}
+
+static void undo_start(bk_app *app)
+{
+    struct bk_loop *loop = app->loop;
+
+    bk__http2_close(&app->server);
+    bk__table_free(app->server.table);
+    app->server.table = NULL;
+    app->server.state = NULL;
+    app->server.loop = NULL;
+    publish_loop(app, NULL);
+    bk__loop_free(loop);
+}
+
+bk_err bk__app_start(bk_app *app, const struct bk__app_start_opts *opts)
+{
+    struct bk__server   *server = &app->server;
+    struct bk__loop_opts loop_opts = {
+        .fibers = server->limits.fibers,
+        .offload_threads = server->limits.offload_threads,
+        .offload_queue = server->limits.offload_queue,
+        .virtual_clock = opts->virtual_clock,
+        .start_at = opts->start_at,
+        .bell = app->bell,
+    };
+
+    bk_assert(app->loop == NULL);
+    fit_connections(server);
+    server->draining = false;
+    server->table = bk__table_new(app->router);
+    server->loop = bk__loop_new(&loop_opts);
+    publish_loop(app, server->loop);
+    if (has_tls(server))
+        bk__http2_open(server);
+    bk_err err = BK_OK;
+    if (app->opts.on_worker_start != NULL)
+        err = bk__app_run_fiber(app, "on_worker_start", start_worker, app);
+    if (err != BK_OK) {
+        bk__loop_cancel_all(server->loop);
+        while (server->loop->fiber_count != 0)
+            bk__loop_turn(server->loop, BK__NEVER);
+        undo_start(app);
+    }
+    return err;
+}
+
+/* Turns the loop until @p count is 0 or @p ms have passed. */
+static bool turn_until_zero(bk_app *app, const size_t *count, uint32_t ms)
+{
+    uint64_t end = bk__server_after(&app->server, ms);
+
+    while (*count != 0 && app->loop->clock.now_ms < end) {
+        uint64_t left = end - app->loop->clock.now_ms;
+        bk__loop_turn(app->loop, left < 100 ? left : 100);
+    }
+    return *count == 0;
+}
+
+static void name_stuck(bk_app *app)
+{
+    bk__list_each(it, &app->loop->fibers) {
+        const bk_fiber *fiber = bk__container_of(it, bk_fiber, member_link);
+        bk_warn("app.fiber_does_not_end", bk_kv_cstr("fiber", fiber->task.name),
+                bk_kv_str("route", fiber->task.route));
+    }
+}
+
+/* Turns until no fiber is left: its stack is in use, so there is nothing to do but wait. */
+static void end_fibers(bk_app *app)
+{
+    bk__loop_cancel_all(app->loop);
+    while (!turn_until_zero(app, &app->loop->fiber_count, STUCK_MS))
+        name_stuck(app);
+}
+
+void bk__app_finish(bk_app *app)
+{
+    struct bk__server *server = &app->server;
+
+    for (struct bk__listener *it = server->listeners; it != NULL; it = it->next)
+        bk__listener_stop(it);
+    server->draining = true;
+    app->loop->clock.is_virtual = false; /* from here on real time counts */
+    bk__clock_renew(&app->loop->clock);
+    bk__http1_drain(server);
+    bk__http2_drain(server);
+    bk__handshakes_drop(server);
+    if (!turn_until_zero(app, &server->request_count, server->timeouts.drain_ms))
+        bk_warn("app.drain_timeout", bk_kv_i64("requests", (int64_t)server->request_count));
+    bk__loop_cancel_all(app->loop);
+    turn_until_zero(app, &server->request_count, 1000); /* those that are cancelled answer 503 */
+    bk__http1_close_all(server);
+    bk__http2_close_all(server);
+    end_fibers(app);
+    /* Nobody uses what the worker shares any more. */
+    if (app->opts.on_worker_stop != NULL)
+        (void)!bk__app_run_fiber(app, "on_worker_stop", stop_worker, app);
+    end_fibers(app);
+    turn_until_zero(app, &server->connection_count, STUCK_MS);
+    undo_start(app);
+}
+
+/* A client that goes away must not end the process, whatever the host does about SIGPIPE. */
+static void block_sigpipe(void)
+{
+    sigset_t set;
+
+    sigemptyset(&set);
+    sigaddset(&set, SIGPIPE);
+    pthread_sigmask(SIG_BLOCK, &set, NULL);
+}
+
+bk_err bk_app_run(bk_app *app)
+{
+    block_sigpipe();
+    if (app->server.listeners == NULL)
+        return bk_fail(BK_EINVAL, "%s: nothing to listen on, call bk_app_listen() first", app->name);
+    bk_err err = bk__app_start(app, &(struct bk__app_start_opts){0});
+    if (err != BK_OK)
+        return err;
+    for (struct bk__listener *it = app->server.listeners; it != NULL; it = it->next)
+        bk__listener_start(it);
+    bk_info("app.ready", bk_kv_cstr("app", app->name));
+    while (!atomic_load(&app->stopping))
+        bk__loop_turn(app->loop, BK__NEVER);
+    bk_info("app.stopping", bk_kv_cstr("app", app->name),
+            bk_kv_i64("requests", (int64_t)app->server.request_count));
+    bk__app_finish(app);
+    atomic_store(&app->stopping, false);
+    return BK_OK;
+}

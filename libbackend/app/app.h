@@ -1,0 +1,40 @@
+/*
+ * app.h: an app from inside, and the steps of its life that running and testing share.
+ */
+#ifndef BK_APP_APP_H
+#define BK_APP_APP_H
+
+#include <pthread.h>
+#include <stdatomic.h>
+
+#include <backend/app.h>
+
+#include "fiber/loop.h"
+#include "http/server.h"
+
+struct bk_app {
+    char            *name;
+    bk_app_opts      opts;   /* as given; names and secrets in it are copied to where they are used */
+    bk_router       *router;
+    struct bk__server server;
+    int              bell;      /* the loop's bell: made here, so that bk_app_stop() can always ring it */
+    atomic_bool      stopping;
+    pthread_mutex_t  lock;      /* guards `loop` against other threads */
+    struct bk_loop  *loop;      /* NULL while it does not run */
+};
+
+struct bk__app_start_opts {
+    bool    virtual_clock;
+    bk_time start_at;
+};
+
+/* Makes the loop on the calling thread and runs on_worker_start. On error everything is undone. */
+bk_err bk__app_start(bk_app *app, const struct bk__app_start_opts *opts);
+
+/* Stops taking connections, lets running requests finish, cancels what does not, and undoes bk__app_start(). */
+void bk__app_finish(bk_app *app);
+
+/* Runs @p fn on a fiber and the loop until it has ended. */
+bk_err bk__app_run_fiber(bk_app *app, const char *name, bk_err (*fn)(void *data), void *data);
+
+#endif

@@ -1,0 +1,163 @@
+/*
+ * log.c: levels, where lines go, and what every line says.
+ *
+ * A line leaves in one write, so that the lines of several processes do not mix. Logging is what
+ * one does in the middle of trouble: it never fails, never waits for a reader that is slow, and
+ * leaves errno alone.
+ */
+#include <backend/log.h>
+
+#include <errno.h>
+#include <pthread.h>
+#include <stdatomic.h>
+#include <stdio.h>
+#include <unistd.h>
+
+#include <backend/clock.h>
+#include <backend/str.h>
+
+#include "core/assert.h"
+#include "core/clock.h"
+#include "core/log_line.h"
+#include "core/task.h"
+
+/* The process's level; a thread that runs an app may have its own. */
+static _Atomic int default_level = BK_LOG_INFO;
+
+/* Written once per process, to learn of forks. */
+static pthread_once_t once = PTHREAD_ONCE_INIT;
+
+static _Thread_local struct {
+    int level;           /* 0: the process's */
+    bk_log_sink_fn sink; /* NULL: standard error */
+    void *data;
+    bool torn;         /* only part of the last line was taken by standard error */
+    char origin[128];  /* ,"pid":7,"hostname":"web-1" */
+    size_t origin_len; /* 0: not made yet in this process */
+} state;
+
+void bk_log_set_level(bk_log_level level)
+{
+    if (bk__clock_current != NULL)
+        state.level = (int)level;
+    else
+        atomic_store_explicit(&default_level, (int)level, memory_order_relaxed);
+}
+
+bk_log_level bk_log_get_level(void)
+{
+    if (bk__clock_current != NULL && state.level != 0)
+        return (bk_log_level)state.level;
+    return (bk_log_level)atomic_load_explicit(&default_level, memory_order_relaxed);
+}
+
+void bk_log_set_sink(bk_log_sink_fn sink, void *data)
+{
+    state.sink = sink;
+    state.data = data;
+}
+
+/* Runs in the child of a fork. */
+static void forget_origin(void)
+{
+    state.origin_len = 0;
+}
+
+static void watch_forks(void)
+{
+    int err = pthread_atfork(NULL, NULL, forget_origin);
+    bk_assert(err == 0);
+}
+
+static bk_str origin(void)
+{
+    if (bk__unlikely(state.origin_len == 0)) {
+        char host[65] = "";
+        pthread_once(&once, watch_forks);
+        (void)gethostname(host, sizeof(host) - 1);
+        for (char *c = host; *c != '\0'; c++) {
+            if (*c <= ' ' || *c > '~' || *c == '"' || *c == '\\')
+                *c = '?';
+        }
+        int len = snprintf(state.origin, sizeof(state.origin), ",\"pid\":%ld,\"hostname\":\"%s\"",
+                           (long)getpid(), host);
+        state.origin_len = (size_t)len;
+    }
+    return bk_str_at(state.origin, state.origin_len);
+}
+
+/* Returns how much was written. */
+static size_t write_some(bk_str text)
+{
+    size_t done = 0;
+    while (done < text.len) {
+        ssize_t written = write(STDERR_FILENO, text.ptr + done, text.len - done);
+        if (written < 0 && errno == EINTR)
+            continue;
+        if (written <= 0)
+            break;
+        done += (size_t)written;
+    }
+    return done;
+}
+
+/* A reader that does not keep up loses lines; it must not stop the loop. */
+static void write_stderr(bk_str line)
+{
+    if (state.torn && write_some(BK_LIT("\n")) == 0)
+        return;
+    size_t written = write_some(line);
+    state.torn = written > 0 && written < line.len;
+}
+
+static void add_field(struct bk__log_line *line, const bk_kv *kv)
+{
+    switch (kv->type) {
+    case BK_KV_STR:
+        bk__log_line_str(line, kv->name, kv->str);
+        break;
+    case BK_KV_I64:
+        bk__log_line_i64(line, kv->name, kv->i64);
+        break;
+    case BK_KV_F64:
+        bk__log_line_f64(line, kv->name, kv->f64);
+        break;
+    case BK_KV_BOOL:
+        bk__log_line_bool(line, kv->name, kv->i64 != 0);
+        break;
+    }
+}
+
+static void fill(struct bk__log_line *line, bk_log_level level, const char *event)
+{
+    const struct bk__task *task = bk__task_current;
+    char start[32];
+    int len = snprintf(start, sizeof(start), "{\"level\":%d", (int)level);
+    bk__log_line_init(line, bk_str_at(start, (size_t)len));
+    bk__log_line_i64(line, "time", bk_time_now() / 1000);
+    bk__log_line_raw(line, origin());
+    bk__log_line_str(line, "msg", bk_str_of(event));
+    if (task != NULL && bk_str_present(task->request_id))
+        bk__log_line_str(line, "reqId", task->request_id);
+    if (task != NULL && bk_str_present(task->route))
+        bk__log_line_str(line, "route", task->route);
+}
+
+void bk_log_write(bk_log_level level, const char *event, const bk_kv *fields)
+{
+    struct bk__log_line line;
+    bk_assert(fields != NULL);
+    if (level < bk_log_get_level() || level >= BK_LOG_OFF)
+        return;
+    int saved_errno = errno;
+    fill(&line, level, event);
+    for (const bk_kv *kv = fields; kv->name != NULL; kv++)
+        add_field(&line, kv);
+    bk_str text = bk__log_line_end(&line);
+    if (state.sink != NULL)
+        state.sink(level, text, state.data);
+    else
+        write_stderr(text);
+    bk__log_line_fini(&line);
+    errno = saved_errno;
+}

@@ -1,0 +1,39 @@
+/*
+ * log_line.h: a JSON object on one line that may not become too long.
+ *
+ * Nothing here fails. Texts are cut to 4 KiB, so that one cannot crowd out the others, and to what
+ * is left of the line's 16 KiB; a field of which not even the name fits is dropped. The line then
+ * ends with "truncated":true.
+ */
+#ifndef BK_CORE_LOG_LINE_H
+#define BK_CORE_LOG_LINE_H
+
+#include <backend/base.h>
+
+#define BK__LOG_LINE_MAX ((size_t)16 << 10)
+
+struct bk__log_line {
+    char *text; /* brief, or from malloc once that is full */
+    size_t len, cap;
+    bool truncated;
+    char brief[2048]; /* most lines fit, and fibers have small stacks */
+};
+
+/* Begins with @p start, such as `{"level":30`. */
+void bk__log_line_init(struct bk__log_line *line, bk_str start);
+
+/* Adds `,"name":` and the value; an absent text is null, and so is a number that JSON lacks. */
+void bk__log_line_str(struct bk__log_line *line, const char *name, bk_str value);
+void bk__log_line_i64(struct bk__log_line *line, const char *name, int64_t value);
+void bk__log_line_f64(struct bk__log_line *line, const char *name, double value);
+void bk__log_line_bool(struct bk__log_line *line, const char *name, bool value);
+
+/* Adds what is JSON already, with its comma: whole or not at all. */
+void bk__log_line_raw(struct bk__log_line *line, bk_str json);
+
+/* Closes the object. The result has its newline and lives until fini. */
+bk_str bk__log_line_end(struct bk__log_line *line);
+
+void bk__log_line_fini(struct bk__log_line *line);
+
+#endif

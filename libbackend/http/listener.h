@@ -1,0 +1,42 @@
+/*
+ * listener.h: sockets on which connections come in.
+ */
+#ifndef BK_HTTP_LISTENER_H
+#define BK_HTTP_LISTENER_H
+
+#include <backend/app.h>
+
+struct bk__server;
+struct st_h2o_socket_t;
+struct ssl_ctx_st;
+
+struct bk__listener {
+    struct bk__listener    *next;
+    struct bk__server      *server;
+    int                     fd;
+    uint16_t                port;      /* 0: a unix socket */
+    char                   *host;      /* as it was asked for */
+    char                   *unix_path; /* to be removed at the end; NULL: none */
+    struct ssl_ctx_st      *tls;       /* NULL: plain */
+    struct st_h2o_socket_t *sock;      /* while connections are taken */
+};
+
+/* Opens a socket and adds it at the end of the server's list. Nothing is taken yet. */
+bk_err bk__listener_open(struct bk__server *server, const bk_listen_opts *opts);
+
+/* Begins to take connections, on the server's loop. */
+void bk__listener_start(struct bk__listener *listener);
+
+/* Takes no more. Harmless when it does not. */
+void bk__listener_stop(struct bk__listener *listener);
+
+/* Closes all of the server's. */
+void bk__listeners_close(struct bk__server *server);
+
+/* Drops connections whose TLS handshake has not ended. */
+void bk__handshakes_drop(struct bk__server *server);
+
+/* Reads certificate and key, and says what TLS is spoken: 1.2 and 1.3, forward secrecy, ALPN. */
+bk_err bk__tls_context(const char *cert, const char *key, struct ssl_ctx_st **out);
+
+#endif

@@ -1,0 +1,22 @@
+/*
+ * server.c: small things that all connections of a server share. See server.h.
+ */
+#include "http/server.h"
+
+#include "fiber/fiber.h"
+
+const char *bk__server_date(struct bk__server *server)
+{
+    uint64_t second = (uint64_t)server->loop->clock.now / 1000000;
+
+    if (second != server->date_at) {
+        bk__clock_http_date(server->loop->clock.now, server->date);
+        server->date_at = second;
+    }
+    return server->date;
+}
+
+uint64_t bk__server_after(const struct bk__server *server, uint32_t ms)
+{
+    return ms == BK_UNLIMITED ? BK__NEVER : server->loop->clock.now_ms + ms;
+}

@@ -1,0 +1,127 @@
+/*
+ * pattern.c: the only file that knows PCRE2.
+ *
+ * A pattern must not become a way to stop the server: work is limited per match and in proportion
+ * to the text, memory is limited as well, and '$' means the end of the text and not also the place
+ * before a last newline. No JIT: its stack would be the fiber's.
+ *
+ * The list only grows, by one atomic exchange of its head, so a reader needs no lock and what it
+ * found stays. Two threads may compile the same pattern at once; then both stay, and one is used.
+ * What a match works with is lent by the pattern to one thread at a time; another makes its own
+ * meanwhile.
+ */
+#include "json/pattern.h"
+
+#include <stdatomic.h>
+#include <stdlib.h>
+
+#define PCRE2_CODE_UNIT_WIDTH 8
+#include <pcre2.h>
+
+#include "core/assert.h"
+
+/* A step of the engine takes some 20 ns, so the longest match ends within 50 ms. */
+#define STEPS_BASE     10000
+#define STEPS_PER_BYTE 8
+#define STEPS_MAX      2000000
+
+#define HEAP_MAX_KIB 1024
+
+/* What one match writes to. */
+struct matcher {
+    pcre2_match_data *data;
+    pcre2_match_context *limits;
+};
+
+struct pattern {
+    struct pattern *older;
+    pcre2_code *code;
+    _Atomic(struct matcher *) spare; /* may be NULL */
+    char text[];
+};
+
+static _Atomic(struct pattern *) patterns;
+
+static struct pattern *find(const char *text)
+{
+    struct pattern *it = atomic_load_explicit(&patterns, memory_order_acquire);
+    while (it != NULL && strcmp(it->text, text) != 0)
+        it = it->older;
+    return it;
+}
+
+/* NULL when @p text is no pattern; *error is PCRE2's number for the reason. */
+static struct pattern *add(const char *text, int *error)
+{
+    uint32_t options = PCRE2_UTF | PCRE2_DOLLAR_ENDONLY | PCRE2_NEVER_BACKSLASH_C;
+    PCRE2_SIZE at;
+    pcre2_code *code =
+        pcre2_compile((PCRE2_SPTR)text, PCRE2_ZERO_TERMINATED, options, error, &at, NULL);
+    if (code == NULL)
+        return NULL;
+
+    size_t size = strlen(text) + 1;
+    struct pattern *pattern = malloc(sizeof(*pattern) + size);
+    bk_assert(pattern != NULL);
+    pattern->code = code;
+    atomic_init(&pattern->spare, NULL);
+    memcpy(pattern->text, text, size);
+    pattern->older = atomic_load(&patterns);
+    while (!atomic_compare_exchange_weak(&patterns, &pattern->older, pattern))
+        ;
+    return pattern;
+}
+
+static struct matcher *borrow(struct pattern *pattern)
+{
+    struct matcher *matcher = atomic_exchange(&pattern->spare, NULL);
+    if (matcher != NULL)
+        return matcher;
+    matcher = malloc(sizeof(*matcher));
+    bk_assert(matcher != NULL);
+    matcher->data = pcre2_match_data_create(1, NULL);
+    matcher->limits = pcre2_match_context_create(NULL);
+    bk_assert(matcher->data != NULL && matcher->limits != NULL);
+    pcre2_set_heap_limit(matcher->limits, HEAP_MAX_KIB);
+    return matcher;
+}
+
+static void give_back(struct pattern *pattern, struct matcher *matcher)
+{
+    matcher = atomic_exchange(&pattern->spare, matcher);
+    if (matcher == NULL)
+        return;
+    pcre2_match_data_free(matcher->data);
+    pcre2_match_context_free(matcher->limits);
+    free(matcher);
+}
+
+const char *bk__pattern_check(const char *pattern, char *room, size_t size)
+{
+    int error;
+
+    if (find(pattern) != NULL || add(pattern, &error) != NULL)
+        return NULL;
+    pcre2_get_error_message(error, (PCRE2_UCHAR *)room, size);
+    return room;
+}
+
+bool bk__pattern_match(const char *pattern, bk_str text)
+{
+    struct pattern *it = find(pattern);
+    int error;
+
+    if (it == NULL)
+        it = add(pattern, &error);
+    bk_assert(it != NULL); /* bk_desc_check() says what is wrong with it */
+    struct matcher *matcher = borrow(it);
+    size_t steps = STEPS_BASE + STEPS_PER_BYTE * text.len;
+    if (steps > STEPS_MAX)
+        steps = STEPS_MAX;
+    pcre2_set_match_limit(matcher->limits, (uint32_t)steps);
+    pcre2_set_depth_limit(matcher->limits, (uint32_t)steps);
+    int found = pcre2_match(it->code, (PCRE2_SPTR)text.ptr, text.len, 0, PCRE2_NO_UTF_CHECK,
+                            matcher->data, matcher->limits);
+    give_back(it, matcher);
+    return found >= 0;
+}

@@ -1,0 +1,228 @@
+/*
+ * bench_server.c: what is measured beside the peers, and what tests talk to.
+ *
+ *   bench-server --port N --workers W [--tls-port N --tls-cert FILE --tls-key FILE]
+ *
+ * Each worker is an app on a thread of its own; they share the port by SO_REUSEPORT. The handlers use the public API
+ * only and do nothing for the benchmark's sake.
+ */
+#include <errno.h>
+#include <getopt.h>
+#include <pthread.h>
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/resource.h>
+
+#include <backend/backend.h>
+
+#define WORKERS_MAX 64
+
+struct settings {
+    uint16_t    port, tls_port;
+    int         workers;
+    const char *tls_cert, *tls_key;
+};
+
+/* --- handlers --------------------------------------------------------------------------------------------- */
+
+static bk_err plaintext(bk_req *req, bk_res *res)
+{
+    (void)req;
+    return bk_res_text(res, 200, BK_LIT("Hello, World!"));
+}
+
+static bk_err json(bk_req *req, bk_res *res)
+{
+    (void)req;
+    bk_json_writer *w = bk_res_json_writer(res, 200);
+    bk_json_begin_object(w);
+    bk_json_write_key(w, BK_LIT("message"));
+    bk_json_write_str(w, BK_LIT("Hello, World!"));
+    bk_json_end_object(w);
+    return BK_OK;
+}
+
+/* GET /slow?ms=N waits on its fiber. */
+static bk_err slow(bk_req *req, bk_res *res)
+{
+    int64_t ms;
+    BK_TRY(bk_req_query_i64(req, "ms", 100, 0, 600000, &ms));
+    BK_TRY(bk_sleep_ms((uint64_t)ms));
+    return bk_res_text(res, 200, BK_LIT("done\n"));
+}
+
+/* GET /big?bytes=N streams so many. */
+static bk_err big(bk_req *req, bk_res *res)
+{
+    static char piece[16384];
+    int64_t     left;
+    BK_TRY(bk_req_query_i64(req, "bytes", 1 << 20, 0, INT64_C(1) << 40, &left));
+    BK_TRY(bk_res_stream(res, 200, "application/octet-stream", BK_LENGTH_UNKNOWN));
+    while (left > 0) {
+        size_t len = left < (int64_t)sizeof piece ? (size_t)left : sizeof piece;
+        BK_TRY(bk_res_write(res, bk_str_at(piece, len)));
+        left -= (int64_t)len;
+    }
+    return BK_OK;
+}
+
+struct echo {
+    bk_str name;
+    double price;
+    bk_str note;
+    bool   ok, has_ok;
+};
+
+BK_DESCRIBE(echo_desc, struct echo,
+    BK_STR(name, BK_REQUIRED, BK_LEN(1, 200)),
+    BK_F64(price, BK_REQUIRED, BK_MIN(0)),
+    BK_STR(note),
+    BK_BOOL(ok, BK_HAS(has_ok)))
+
+static bk_err echo(bk_req *req, bk_res *res)
+{
+    struct echo in;
+    BK_TRY(bk_req_bind(req, echo_desc, &in));
+    return bk_res_object(res, 201, echo_desc, &in);
+}
+
+/* What needs a database or Redis that is not there. */
+static bk_err unavailable(bk_req *req, bk_res *res)
+{
+    (void)req, (void)res;
+    return bk_fail(BK_EUNAVAILABLE, "no database is configured");
+}
+
+static void add_routes(bk_router *router)
+{
+    bk_get(router, "/plaintext", plaintext);
+    bk_get(router, "/json", json);
+    bk_get(router, "/slow", slow, &(bk_route_opts){.timeout_ms = BK_UNLIMITED});
+    bk_get(router, "/big", big, &(bk_route_opts){.timeout_ms = BK_UNLIMITED});
+    bk_post(router, "/echo", echo, &(bk_route_opts){.body = echo_desc, .answer = echo_desc});
+    bk_get(router, "/db", unavailable);
+    bk_get(router, "/queries", unavailable);
+    bk_get(router, "/updates", unavailable);
+    bk_get(router, "/fortunes", unavailable);
+    bk_router *api = bk_router_group(router, "/api");
+    bk_get(api, "/products", unavailable);
+    bk_post(api, "/products", unavailable);
+    bk_get(api, "/products/{id}", unavailable);
+    bk_get(api, "/cached/products/{id}", unavailable);
+    bk_post(api, "/jobs", unavailable);
+}
+
+/* --- workers ---------------------------------------------------------------------------------------------- */
+
+struct worker {
+    bk_app   *app;
+    pthread_t thread;
+    bk_err    result;
+};
+
+static void *run_worker(void *data)
+{
+    struct worker *worker = data;
+
+    worker->result = bk_app_run(worker->app);
+    return NULL;
+}
+
+static void die(const char *what)
+{
+    const bk_error_link *why = bk_error_chain();
+
+    fprintf(stderr, "bench-server: %s: %s\n", what, why != NULL ? why->message.ptr : strerror(errno));
+    exit(1);
+}
+
+static bk_app *make_app(struct settings *settings)
+{
+    bk_app        *app = bk_app_new(&(bk_app_opts){.name = "bench"});
+    bk_listen_opts plain = {.port = settings->port, .reuse_port = true};
+    bk_listen_opts tls = {.port = settings->tls_port, .reuse_port = true,
+                          .tls_cert = settings->tls_cert, .tls_key = settings->tls_key};
+
+    add_routes(bk_app_router(app));
+    if (bk_app_listen(app, &plain) != BK_OK)
+        die("listen");
+    settings->port = bk_app_port(app, 0); /* of the first; the others share it */
+    if (settings->tls_cert != NULL) {
+        if (bk_app_listen(app, &tls) != BK_OK)
+            die("listen");
+        settings->tls_port = bk_app_port(app, 1);
+    }
+    return app;
+}
+
+static int number(const char *text, int max)
+{
+    char *end;
+    long  value = strtol(text, &end, 10);
+
+    if (end == text || *end != '\0' || value < 0 || value > max) {
+        fprintf(stderr, "bench-server: %s is no number from 0 to %d\n", text, max);
+        exit(2);
+    }
+    return (int)value;
+}
+
+static struct settings read_settings(int argc, char **argv)
+{
+    static const struct option options[] = {
+        {"port", required_argument, NULL, 'p'},     {"workers", required_argument, NULL, 'w'},
+        {"tls-port", required_argument, NULL, 't'}, {"tls-cert", required_argument, NULL, 'c'},
+        {"tls-key", required_argument, NULL, 'k'},  {NULL, 0, NULL, 0},
+    };
+    struct settings settings = {.port = 8080, .workers = 1};
+    int             option;
+
+    while ((option = getopt_long(argc, argv, "", options, NULL)) != -1) {
+        switch (option) {
+        case 'p': settings.port = (uint16_t)number(optarg, 65535); break;
+        case 'w': settings.workers = number(optarg, WORKERS_MAX); break;
+        case 't': settings.tls_port = (uint16_t)number(optarg, 65535); break;
+        case 'c': settings.tls_cert = optarg; break;
+        case 'k': settings.tls_key = optarg; break;
+        default: exit(2);
+        }
+    }
+    return settings;
+}
+
+int main(int argc, char **argv)
+{
+    struct settings settings = read_settings(argc, argv);
+    struct worker   workers[WORKERS_MAX] = {0};
+    struct rlimit   files;
+    sigset_t        stop;
+    int             number_of_signal, status = 0;
+
+    getrlimit(RLIMIT_NOFILE, &files);
+    files.rlim_cur = files.rlim_max;
+    setrlimit(RLIMIT_NOFILE, &files);
+    sigemptyset(&stop);
+    sigaddset(&stop, SIGINT);
+    sigaddset(&stop, SIGTERM);
+    pthread_sigmask(SIG_BLOCK, &stop, NULL);
+    for (int i = 0; i < settings.workers; i++) {
+        workers[i].app = make_app(&settings);
+        if (pthread_create(&workers[i].thread, NULL, run_worker, &workers[i]) != 0)
+            die("pthread_create");
+    }
+    printf("listening on http://127.0.0.1:%u\n", settings.port);
+    if (settings.tls_cert != NULL)
+        printf("listening on https://127.0.0.1:%u\n", settings.tls_port);
+    fflush(stdout);
+    sigwait(&stop, &number_of_signal);
+    for (int i = 0; i < settings.workers; i++)
+        bk_app_stop(workers[i].app);
+    for (int i = 0; i < settings.workers; i++) {
+        pthread_join(workers[i].thread, NULL);
+        status |= workers[i].result != BK_OK;
+        bk_app_free(workers[i].app);
+    }
+    return status;
+}

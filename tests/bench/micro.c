@@ -1,0 +1,240 @@
+/*
+ * micro.c: what the small things cost, in nanoseconds, and how often the hot path calls malloc.
+ *
+ *   build-release/tests/bench/micro
+ *
+ * Each figure is the best of several rounds: noise only ever adds.
+ */
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include <backend/backend.h>
+#include <backend/testing.h>
+
+#include "core/random.h"
+#include "fiber/fiber.h"
+#include "fiber/loop.h"
+#include "http/etag.h"
+#include "http/http1_head.h"
+
+#define ROUNDS 7
+
+/* --- counting malloc -------------------------------------------------------------------------------------- */
+
+static uint64_t mallocs;
+
+void *__libc_malloc(size_t size);
+void *__libc_calloc(size_t count, size_t size);
+void *__libc_realloc(void *ptr, size_t size);
+
+void *malloc(size_t size)
+{
+    mallocs++;
+    return __libc_malloc(size);
+}
+
+void *calloc(size_t count, size_t size)
+{
+    mallocs++;
+    return __libc_calloc(count, size);
+}
+
+void *realloc(void *ptr, size_t size)
+{
+    mallocs++;
+    return __libc_realloc(ptr, size);
+}
+
+/* --- measuring -------------------------------------------------------------------------------------------- */
+
+typedef void (*work_fn)(size_t times);
+
+static void measure(const char *name, size_t times, work_fn work)
+{
+    double   best = 1e99;
+    uint64_t least = UINT64_MAX;
+
+    for (int round = 0; round < ROUNDS; round++) {
+        uint64_t called = mallocs, begun = bk_now_ns();
+        work(times);
+        double ns = (double)(bk_now_ns() - begun) / (double)times;
+        called = mallocs - called;
+        if (ns < best)
+            best = ns;
+        if (called < least)
+            least = called;
+    }
+    printf("%-42s %8.1f ns   %6.3f malloc\n", name, best, (double)least / (double)times);
+}
+
+/* --- fibers ----------------------------------------------------------------------------------------------- */
+
+static struct bk_loop *loop;
+
+static bk_err do_nothing(void *data)
+{
+    (void)data;
+    return BK_OK;
+}
+
+static void spawn_and_finish(size_t times)
+{
+    for (size_t i = 0; i < times; i++)
+        bk__fiber_begin(bk__fiber_new(loop, "nothing"), do_nothing, NULL);
+}
+
+static bool stop;
+
+static bk_err park_again_and_again(void *data)
+{
+    (void)data;
+    while (!stop)
+        if (bk_fiber_park() != BK_OK)
+            break;
+    return BK_OK;
+}
+
+static bk_fiber *parked;
+
+/* There and back: two switches. */
+static void wake_and_park(size_t times)
+{
+    for (size_t i = 0; i < times; i++)
+        bk__fiber_wake_now(parked);
+}
+
+static bk__context main_context, other_context;
+static char        other_stack[16384] __attribute__((aligned(16)));
+
+static void bounce(void *data)
+{
+    (void)data;
+    for (;;)
+        bk__context_switch(&other_context, main_context);
+}
+
+static void switch_twice(size_t times)
+{
+    for (size_t i = 0; i < times; i++)
+        bk__context_switch(&main_context, other_context);
+}
+
+static void measure_fibers(void)
+{
+    loop = bk__loop_new(&(struct bk__loop_opts){.fibers = 1000, .offload_threads = 1, .offload_queue = 1});
+    other_context = bk__context_make(other_stack + sizeof other_stack, bounce, NULL);
+    measure("context switch, there and back", 10000000, switch_twice);
+    measure("fiber: spawn and finish", 1000000, spawn_and_finish);
+    parked = bk__fiber_new(loop, "parked");
+    bk__fiber_begin(parked, park_again_and_again, NULL);
+    measure("fiber: wake, run, park again", 1000000, wake_and_park);
+    stop = true;
+    bk__fiber_wake_now(parked);
+    bk__loop_free(loop);
+}
+
+/* --- parts of a request ----------------------------------------------------------------------------------- */
+
+static const char head_text[] = "GET /plaintext HTTP/1.1\r\nHost: 127.0.0.1:8080\r\n\r\n";
+static const char browser_text[] =
+    "GET /api/products/12345?fields=name HTTP/1.1\r\nHost: shop.example.com\r\n"
+    "Connection: keep-alive\r\nUser-Agent: Mozilla/5.0 (X11; Linux x86_64) AppleWebKit/537.36 (KHTML, like "
+    "Gecko) Chrome/120.0.0.0 Safari/537.36\r\nAccept: application/json, text/plain, */*\r\n"
+    "Accept-Encoding: gzip, deflate, br\r\nAccept-Language: en-US,en;q=0.9,de;q=0.8\r\n"
+    "Referer: https://shop.example.com/list?page=2\r\nCookie: session=0123456789abcdef0123456789abcdef\r\n"
+    "If-None-Match: W/\"d-0123456789abcdef\"\r\nX-Requested-With: XMLHttpRequest\r\n\r\n";
+
+static void parse(const char *text, size_t len, size_t times)
+{
+    static const struct bk__http1_limits limits = {8192, 32768, 100};
+    char                                 copy[2048];
+    bk_pair                              headers[32];
+
+    for (size_t i = 0; i < times; i++) {
+        struct bk__http1_scan scan = {0};
+        struct bk__http1_head head = {.headers = headers};
+        const char           *why;
+        size_t                head_len;
+        memcpy(copy, text, len);
+        if (bk__http1_scan(&scan, copy, len, &limits, &head_len, &why) != BK_OK ||
+            bk__http1_parse(copy, head_len, &head, &why) != BK_OK)
+            abort();
+    }
+}
+
+static void parse_small_head(size_t times)
+{
+    parse(head_text, sizeof head_text - 1, times);
+}
+
+static void parse_browser_head(size_t times)
+{
+    parse(browser_text, sizeof browser_text - 1, times);
+}
+
+static void make_uuid(size_t times)
+{
+    char text[BK__UUID_TEXT];
+
+    for (size_t i = 0; i < times; i++)
+        bk__uuid7(text);
+}
+
+static void make_etag(size_t times)
+{
+    char tag[BK__ETAG_MAX];
+
+    for (size_t i = 0; i < times; i++)
+        bk__etag_weak(BK_LIT("{\"message\":\"Hello, World!\"}"), tag);
+}
+
+struct echo {
+    bk_str name;
+    double price;
+    bk_str note;
+    bool   ok, has_ok;
+};
+
+BK_DESCRIBE(echo_desc, struct echo,
+    BK_STR(name, BK_REQUIRED, BK_LEN(1, 200)),
+    BK_F64(price, BK_REQUIRED, BK_MIN(0)),
+    BK_STR(note),
+    BK_BOOL(ok, BK_HAS(has_ok)))
+
+static char      lent[65536] __attribute__((aligned(16)));
+static bk_arena *arena;
+
+static void bind_echo(size_t times)
+{
+    struct echo in;
+
+    for (size_t i = 0; i < times; i++)
+        if (bk_bind_json(arena, BK_LIT("{\"name\":\"widget\",\"price\":12.5,\"note\":\"x\",\"ok\":true}"),
+                         echo_desc, NULL, &in) != BK_OK)
+            abort();
+}
+
+static void write_echo(size_t times)
+{
+    struct echo out = {BK_LIT("widget"), 12.5, BK_LIT("x"), true, true};
+
+    for (size_t i = 0; i < times; i++) {
+        bk_buf buf = {.arena = arena, .ptr = lent, .cap = sizeof lent};
+        bk_write_json(&buf, echo_desc, &out);
+    }
+}
+
+int main(void)
+{
+    measure_fibers();
+    measure("HTTP/1 head: 2 lines, 51 bytes", 1000000, parse_small_head);
+    measure("HTTP/1 head: 11 lines, a browser's", 1000000, parse_browser_head);
+    measure("request id (UUIDv7)", 1000000, make_uuid);
+    measure("weak ETag of 27 bytes", 1000000, make_etag);
+    arena = bk_arena_new();
+    measure("bind {name, price, note, ok}", 1000000, bind_echo);
+    measure("write {name, price, note, ok}", 1000000, write_echo);
+    bk_arena_free(arena);
+    return 0;
+}

@@ -1,0 +1,183 @@
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <setjmp.h>
+#include <cmocka.h>
+
+#include <math.h>
+#include <stdio.h>
+#include <stdlib.h>
+
+#include <cjson/cJSON.h>
+
+#include <backend/str.h>
+
+#include "core/log_line.h"
+
+static struct bk__log_line line;
+
+static int set_up(void **state)
+{
+    (void)state;
+    bk__log_line_init(&line, BK_LIT("{\"level\":30"));
+    return 0;
+}
+
+static int tear_down(void **state)
+{
+    (void)state;
+    bk__log_line_fini(&line);
+    return 0;
+}
+
+static void assert_line(const char *expected)
+{
+    bk_str text = bk__log_line_end(&line);
+    if (!bk_str_eq(text, bk_str_of(expected)))
+        fail_msg("%.*s", (int)text.len, text.ptr);
+}
+
+/* Ends the line, looks at its form, and reads it by another parser. */
+static cJSON *read_line(void)
+{
+    bk_str text = bk__log_line_end(&line);
+    assert_true(text.len <= BK__LOG_LINE_MAX);
+    assert_int_equal(text.ptr[text.len - 1], '\n');
+    assert_null(memchr(text.ptr, '\n', text.len - 1));
+    assert_true(bk_str_utf8(text));
+    cJSON *json = cJSON_ParseWithLength(text.ptr, text.len);
+    assert_non_null(json);
+    return json;
+}
+
+static void test_an_empty_line_is_its_start(void **state)
+{
+    (void)state;
+    assert_line("{\"level\":30}\n");
+}
+
+static void test_each_type_has_its_json(void **state)
+{
+    (void)state;
+    bk__log_line_str(&line, "s", BK_LIT("text"));
+    bk__log_line_str(&line, "none", (bk_str){0});
+    bk__log_line_str(&line, "empty", BK_LIT(""));
+    bk__log_line_i64(&line, "i", INT64_MIN);
+    bk__log_line_f64(&line, "f", 0.5);
+    bk__log_line_f64(&line, "nan", NAN);
+    bk__log_line_f64(&line, "inf", -INFINITY);
+    bk__log_line_bool(&line, "t", true);
+    bk__log_line_bool(&line, "b", false);
+    bk__log_line_raw(&line, BK_LIT(",\"raw\":[1]"));
+    assert_line(
+        "{\"level\":30,\"s\":\"text\",\"none\":null,\"empty\":\"\",\"i\":-9223372036854775808,"
+        "\"f\":0.5,\"nan\":null,\"inf\":null,\"t\":true,\"b\":false,\"raw\":[1]}\n");
+}
+
+static void test_quotes_and_control_characters_are_escaped(void **state)
+{
+    (void)state;
+    bk__log_line_str(&line, "a\"b", BK_LIT("\"\\\n\r\t\b\x1b[2J\x7f\0/"));
+    assert_line(
+        "{\"level\":30,\"a\\\"b\":\"\\\"\\\\\\n\\r\\t\\u0008\\u001b[2J\\u007f\\u0000/\"}\n");
+}
+
+static void test_utf8_passes_and_what_is_none_is_replaced(void **state)
+{
+    (void)state;
+    bk__log_line_str(&line, "s", BK_LIT("gr\xc3\xbc\xc3\x9f \xf0\x9f\x98\x80 \xff\xc3"));
+    assert_line(
+        "{\"level\":30,\"s\":\"gr\xc3\xbc\xc3\x9f \xf0\x9f\x98\x80 \xef\xbf\xbd\xef\xbf\xbd\"}\n");
+}
+
+static void test_a_long_text_is_cut_and_the_rest_is_still_there(void **state)
+{
+    (void)state;
+    static char text[100000];
+    memset(text, 'x', sizeof(text));
+    bk__log_line_str(&line, "long", bk_str_at(text, sizeof(text)));
+    bk__log_line_i64(&line, "after", 7);
+    cJSON *json = read_line();
+    assert_int_equal(strlen(cJSON_GetObjectItem(json, "long")->valuestring), 4096);
+    assert_int_equal(cJSON_GetObjectItem(json, "after")->valueint, 7);
+    assert_true(cJSON_IsTrue(cJSON_GetObjectItem(json, "truncated")));
+    cJSON_Delete(json);
+}
+
+static void test_a_text_that_just_fits_is_not_cut(void **state)
+{
+    (void)state;
+    static char text[4096];
+    memset(text, 'x', sizeof(text));
+    bk__log_line_str(&line, "long", bk_str_at(text, sizeof(text)));
+    cJSON *json = read_line();
+    assert_null(cJSON_GetObjectItem(json, "truncated"));
+    cJSON_Delete(json);
+}
+
+static void test_a_cut_never_falls_within_a_character(void **state)
+{
+    (void)state;
+    for (size_t before = 0; before < 8; before++) {
+        static char text[8192];
+        bk__log_line_fini(&line);
+        bk__log_line_init(&line, BK_LIT("{\"level\":30"));
+        memset(text, 'x', before);
+        for (size_t i = before; i + 4 <= sizeof(text); i += 4)
+            memcpy(text + i, "\xf0\x9f\x98\x80", 4);
+        bk__log_line_str(&line, "long", bk_str_at(text, sizeof(text) / 4 * 3));
+        cJSON *json = read_line();
+        assert_null(strstr(cJSON_GetObjectItem(json, "long")->valuestring, "\xef\xbf\xbd"));
+        cJSON_Delete(json);
+    }
+}
+
+static void test_a_line_never_exceeds_its_limit(void **state)
+{
+    (void)state;
+    static char quotes[3000];
+    memset(quotes, 1, sizeof(quotes)); /* six bytes each when written */
+    for (size_t size = 1; size < sizeof(quotes); size += 97) {
+        bk__log_line_fini(&line);
+        bk__log_line_init(&line, BK_LIT("{\"level\":30"));
+        for (int i = 0; i < 1000; i++) {
+            char name[32];
+            snprintf(name, sizeof(name), "field%d", i);
+            bk__log_line_str(&line, name, bk_str_at(quotes, size));
+            bk__log_line_i64(&line, name, INT64_MIN);
+        }
+        cJSON *json = read_line();
+        assert_true(cJSON_IsTrue(cJSON_GetObjectItem(json, "truncated")));
+        cJSON_Delete(json);
+    }
+}
+
+static void test_a_long_name_is_cut_too(void **state)
+{
+    (void)state;
+    char name[1000];
+    memset(name, 'n', sizeof(name) - 1);
+    name[sizeof(name) - 1] = '\0';
+    bk__log_line_i64(&line, name, 1);
+    cJSON *json = read_line();
+    assert_true(cJSON_IsTrue(cJSON_GetObjectItem(json, "truncated")));
+    cJSON_Delete(json);
+}
+
+#define LINE_TEST(claim) cmocka_unit_test_setup_teardown(claim, set_up, tear_down)
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        LINE_TEST(test_an_empty_line_is_its_start),
+        LINE_TEST(test_each_type_has_its_json),
+        LINE_TEST(test_quotes_and_control_characters_are_escaped),
+        LINE_TEST(test_utf8_passes_and_what_is_none_is_replaced),
+        LINE_TEST(test_a_long_text_is_cut_and_the_rest_is_still_there),
+        LINE_TEST(test_a_text_that_just_fits_is_not_cut),
+        LINE_TEST(test_a_cut_never_falls_within_a_character),
+        LINE_TEST(test_a_line_never_exceeds_its_limit),
+        LINE_TEST(test_a_long_name_is_cut_too),
+    };
+    return cmocka_run_group_tests_name("core/log_line", tests, NULL, NULL);
+}
