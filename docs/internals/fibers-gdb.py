@@ -72,6 +72,8 @@ class Unwinder(gdb.unwinder.Unwinder):
     def __init__(self):
         super().__init__("libbackend-fiber")
         self.context = None  # the fiber's saved stack pointer
+        self.machine = None
+        self.newest = None  # stack pointer and program counter of the thread
 
     def __call__(self, frame):
         if self.context is None or self.machine.here(frame) != self.newest:
@@ -108,10 +110,8 @@ class Unwinder(gdb.unwinder.Unwinder):
             gdb.invalidate_cached_frames()
         if first is None:
             raise gdb.GdbError("its stack cannot be read")
-        lines = re.split(r"^(?=#)", printed, flags=re.M)
-        return "".join(re.sub(r"^#(\d+)\s*", lambda found: f"#{int(found[1]) - first:<3}", line)
-                       for line in lines if re.match(r"#(\d+)", line) and
-                       int(re.match(r"#(\d+)", line)[1]) >= first)
+        frames = re.findall(r"^#(\d+) +(.*\n(?:(?!#).*\n)*)", printed, re.M)
+        return "".join(f"#{int(level) - first:<3}{rest}" for level, rest in frames if int(level) >= first)
 
 
 def members(anchor, kind, link):
@@ -217,6 +217,9 @@ Times are counted from the present turn of the loop."""
     def print_stack(self, fiber, loop):
         if int(fiber.address) == int(loop["current"]):
             print(gdb.execute("backtrace", to_string=True))
+            return
+        if not fiber["context"]:
+            print("    has not begun\n")
             return
         try:
             print(self.unwinder.backtrace(int(fiber["context"])))

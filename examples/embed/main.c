@@ -1,9 +1,9 @@
 /*
  * embed: two apps in a program that is its own master.
  *
- * The host has its own main loop, its own signals and its own idea of when to end. It runs each app on a thread, talks to
- * one of them by bk_loop_post(), and stops both. What an app's handlers use belongs to that app's thread alone, so nothing
- * here is locked.
+ * The host has its own main loop, its own signals and its own idea of when to end. It runs each
+ * app on a thread, talks to one of them by bk_loop_post(), and stops both. What an app's handlers
+ * use belongs to that app's thread alone, so nothing here is locked.
  *
  *   GET /          of the site: the greeting. A line on standard input changes it.
  *   GET /visits    of the admin app, on a port of its own: how often the site was asked.

@@ -130,14 +130,14 @@ void handlers_routes(bk_router *router)
 {
     bk_get(router, "/greet/{name}", greet);
     bk_get(router, "/now", now);
+    bk_get(router, "/count", count_up);
     bk_get(router, "/pages/{path*}", page);
+    bk_post(router, "/theme", remember);
+    bk_post(router, "/webhook", webhook);
     bk_post(router, "/upload", upload, &(bk_route_opts){.body_limit_bytes = 50 * 1024 * 1024});
 
     bk_router *shop = bk_router_group(router, "/shop");
     bk_post(shop, "/products/{id}/orders", order, &(bk_route_opts){.timeout_ms = 2000});
     bk_post(shop, "/users", sign_up);
-    /* end of snippet */
-    bk_post(router, "/webhook", webhook);
-    bk_post(router, "/theme", remember);
-    bk_get(router, "/count", count_up);
 }
+/* end of snippet */

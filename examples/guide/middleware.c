@@ -8,7 +8,7 @@ static bk_err timed(bk_req *req, bk_res *res, bk_next *next, void *data)
     bk_err err = bk_next_run(next, req, res);
 
     (void)data;
-    bk_info("request.done", bk_kv_str("route", bk_req_route(req)),
+    bk_info("request.done", bk_kv_cstr("method", bk_method_name(bk_req_method(req))),
             bk_kv_i64("status", err == BK_OK ? bk_res_get_status(res) : bk_err_status(err)),
             bk_kv_i64("us", (int64_t)((bk_now_ns() - start) / 1000)));
     return err;

@@ -1,13 +1,13 @@
 /*
  * channel.c: a bounded queue between fibers of one loop. See <backend/sync.h>.
  *
- * Items lie in a ring that is allocated with the channel. Where somebody waits, an item is handed over
- * rather than stored: from a sender straight to the first waiting receiver; and who takes an item out of
- * a full ring moves the first waiting sender's into the place. So items keep their order, nobody barges,
- * and without a ring (capacity 0) each send meets its receiver.
+ * Items lie in a ring that is allocated with the channel. Where somebody waits, an item is handed
+ * over rather than stored: from a sender straight to the first waiting receiver; and who takes an
+ * item out of a full ring moves the first waiting sender's into the place. So items keep their
+ * order, nobody barges, and without a ring (capacity 0) each send meets its receiver.
  *
- * What must hold: where a receiver waits, the ring is empty and no sender waits; where a sender waits,
- * the ring is full; in a closed channel nobody waits.
+ * What must hold: where a receiver waits, the ring is empty and no sender waits; where a sender
+ * waits, the ring is full; in a closed channel nobody waits.
  */
 #include <backend/sync.h>
 

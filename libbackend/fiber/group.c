@@ -1,11 +1,12 @@
 /*
  * group.c: children that cannot outlive the fiber that opened their group. See <backend/fiber.h>.
  *
- * The group lies in its opener's arena, and a defer of that arena ends it: defers run on the opener's own
- * stack before it ends, so they can wait for the children, shielded from cancel and deadline. A child
- * counts as ended only when its own arena is empty too (on_done), for its defers may use what was lent
- * to it. Its chain of errors would be gone by then, so the child leaves a copy when its function
- * returns, in a task that the group keeps for that and that bk_group_wait() hands to the opener.
+ * The group lies in its opener's arena, and a defer of that arena ends it: defers run on the
+ * opener's own stack before it ends, so they can wait for the children, shielded from cancel and
+ * deadline. A child counts as ended only when its own arena is empty too (on_done), for its defers
+ * may use what was lent to it. Its chain of errors would be gone by then, so the child leaves a
+ * copy when its function returns, in a task that the group keeps for that and that bk_group_wait()
+ * hands to the opener.
  *
  * What must hold: while a child runs, its opener has not left its arena's defers.
  */
@@ -96,7 +97,8 @@ bk_group *bk_group_open(void)
     return group;
 }
 
-/* The outermost function of a child. One that fails is left to clean up in peace: it is not cancelled. */
+/* The outermost function of a child. One that fails is left to clean up in peace: it is not
+ * cancelled. */
 static bk_err run(void *data)
 {
     struct child *child = data;

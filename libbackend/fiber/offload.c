@@ -1,14 +1,14 @@
 /*
  * offload.c: a loop's pool of threads for what would block it. See <backend/fiber.h>, bk_offload().
  *
- * A job lies on its caller's stack and goes through two lists: `queued`, from which threads take, and
- * `ended`, from which the loop's thread wakes the callers. Who finds `ended` empty posts to the loop, so
- * many jobs that end together cost one post. Threads begin one by one, when a job comes that no free
- * one will take, and stay until the loop is freed.
+ * A job lies on its caller's stack and goes through two lists: `queued`, from which threads take,
+ * and `ended`, from which the loop's thread wakes the callers. Who finds `ended` empty posts to the
+ * loop, so many jobs that end together cost one post. Threads begin one by one, when a job comes
+ * that no free one will take, and stay until the loop is freed.
  *
- * What must hold: a job is in a list or with a thread as long as its caller waits; the caller leaves
- * early only by taking a job out of `queued`. Everything in the pool is guarded by its lock, except what
- * is the caller's own (`ended` of a job), written and read on the loop's thread alone.
+ * What must hold: a job is in a list or with a thread as long as its caller waits; the caller
+ * leaves early only by taking a job out of `queued`. Everything in the pool is guarded by its lock,
+ * except what is the caller's own (`ended` of a job), written and read on the loop's thread alone.
  *
  * Posts must be open while jobs run: a loop that takes none could never wake the callers.
  */
@@ -134,8 +134,8 @@ static int start_thread(struct bk__offload *pool)
     return 0;
 }
 
-/* Whether one more job may be queued: a free thread will take it, or there is room to wait. With the
- * lock held. */
+/* Whether one more job may be queued: a free thread will take it, or there is room to wait. With
+ * the lock held. */
 static bk_err make_room(struct bk__offload *pool)
 {
     const struct bk_loop *loop = pool->loop;

@@ -7,8 +7,8 @@
  *
  * What must hold: where somebody waits, the mutex has an owner, the semaphore no permit.
  *
- * Taking what is free is no wait. So a fiber that was cancelled, or is past its deadline, still gets it:
- * clean-up that must take a mutex works after a cancel, as long as nobody holds it.
+ * Taking what is free is no wait. So a fiber that was cancelled, or is past its deadline, still
+ * gets it: clean-up that must take a mutex works after a cancel, as long as nobody holds it.
  */
 #include <backend/sync.h>
 

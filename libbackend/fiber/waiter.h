@@ -1,11 +1,11 @@
 /*
  * waiter.h: fibers in line for the same thing.
  *
- * A waiter lies on its fiber's stack and stands in its object's list, in the order of coming. Who has
- * something to give takes the first one out, leaves the thing with it and marks it served: from then
- * on the thing is that waiter's, so nobody who comes later can snatch it before the fiber has run, and
- * a cancel or a deadline that woke the fiber too comes too late. A waiter that was not served leaves the
- * list by itself and has taken nothing.
+ * A waiter lies on its fiber's stack and stands in its object's list, in the order of coming. Who
+ * has something to give takes the first one out, leaves the thing with it and marks it served: from
+ * then on the thing is that waiter's, so nobody who comes later can snatch it before the fiber has
+ * run, and a cancel or a deadline that woke the fiber too comes too late. A waiter that was not
+ * served leaves the list by itself and has taken nothing.
  */
 #ifndef BK_FIBER_WAITER_H
 #define BK_FIBER_WAITER_H
@@ -37,8 +37,8 @@ static inline void bk__waiter_serve(struct bk__waiter *waiter, bk_err result)
     bk_fiber_wake(waiter->fiber);
 }
 
-/* Puts the calling fiber in @p line as @p self until it is served: what bk__waiter_serve() was given;
- * else BK_ECANCELED or BK_ETIMEDOUT. */
+/* Puts the calling fiber in @p line as @p self until it is served: what bk__waiter_serve() was
+ * given; else BK_ECANCELED or BK_ETIMEDOUT. */
 BK_YIELDS static inline bk_err bk__waiter_wait(struct bk__waiter *self, struct bk__list *line)
 {
     bk_err err;

@@ -46,6 +46,19 @@ static bool is_host(bk_str host)
     return true;
 }
 
+/* Of "http://" or "https://", in any case; 0 for what begins with neither. */
+static size_t scheme_length(bk_str target)
+{
+    static const bk_str schemes[] = {{"http://", 7}, {"https://", 8}};
+
+    for (size_t i = 0; i < sizeof schemes / sizeof schemes[0]; i++) {
+        size_t len = schemes[i].len;
+        if (target.len > len && bk_str_ieq(bk_str_at(target.ptr, len), schemes[i]))
+            return len;
+    }
+    return 0;
+}
+
 /* origin-form, absolute-form and "*" (RFC 9112, 3.2). Sets path, query and, from absolute-form, the host. */
 static bool read_target(bk_req *req)
 {
@@ -56,9 +69,7 @@ static bool read_target(bk_req *req)
         return req->method == BK_METHOD_OPTIONS;
     }
     if (rest.len != 0 && rest.ptr[0] != '/') {
-        size_t scheme = bk_str_starts(rest, BK_LIT("http://"))    ? 7
-                        : bk_str_starts(rest, BK_LIT("https://")) ? 8
-                                                                  : 0;
+        size_t scheme = scheme_length(rest);
         if (scheme == 0)
             return false;
         rest = bk_str_at(rest.ptr + scheme, rest.len - scheme);

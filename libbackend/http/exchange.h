@@ -127,6 +127,9 @@ bk_str bk__req_header(const bk_req *req, bk_str lower_case_name);
 /* Puts what went wrong into the response as application/problem+json (RFC 9457), and a 5xx into the log. */
 void bk__problem_render(bk_req *req, bk_err err);
 
+/* Puts the chain of @p err into the log, unless all that happened is that the client has gone. */
+void bk__problem_log(const bk_req *req, bk_err err);
+
 /* The reason phrase of a status; "Unknown" when it has none. */
 const char *bk__status_text(int status);
 

@@ -150,7 +150,9 @@ static bk_err serve(void *data)
     bk_req *req = data;
     bk_err  err = run(req);
 
-    if (err != BK_OK && !req->res.started)
+    if (err != BK_OK && req->res.started)
+        bk__problem_log(req, err); /* the client only sees that the answer breaks off */
+    else if (err != BK_OK)
         bk__problem_render(req, err);
     bk__shield_up();
     bk__res_finish(&req->res, err);

@@ -35,14 +35,16 @@ static bk_str first_message(bk_err err)
     return link->message;
 }
 
-static void log_failure(bk_err err, int status)
+void bk__problem_log(const bk_req *req, bk_err err)
 {
     bk_buf buf = {.arena = bk_fiber_arena()};
 
+    if (req->lost && (err == BK_ECANCELED || err == BK_ECLOSED))
+        return; /* that a client goes away is no failure */
     for (const bk_error_link *link = bk_error_chain(); link != NULL; link = link->cause)
         bk_buf_printf(&buf, "%s%.*s (%s:%d)", buf.len != 0 ? ": " : "", (int)link->message.len,
                       link->message.ptr != NULL ? link->message.ptr : "", link->file, link->line);
-    bk_error("request.failed", bk_kv_cstr("err", bk_err_slug(err)), bk_kv_i64("status", status),
+    bk_error("request.failed", bk_kv_cstr("err", bk_err_slug(err)), bk_kv_i64("status", bk_err_status(err)),
              bk_kv_str("detail", bk_buf_str(&buf)));
 }
 
@@ -73,7 +75,7 @@ void bk__problem_render(bk_req *req, bk_err err)
     bk_str                id = bk_req_id(req);
 
     if (status >= 500 && req->refusal == BK_OK)
-        log_failure(err, status);
+        bk__problem_log(req, err);
     bk__res_clear(res);
     bk_json_writer *w = bk_res_json_writer(res, status);
     res->type = "application/problem+json";

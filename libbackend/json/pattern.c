@@ -20,12 +20,17 @@
 
 #include "core/assert.h"
 
-/* A step of the engine takes some 20 ns, so the longest match ends within 50 ms. */
-#define STEPS_BASE     10000
-#define STEPS_PER_BYTE 8
+/* A step of the engine takes some 30 ns, so no match takes much more than 0.1 s; and a step
+ * may leave something behind that takes some 150 bytes. */
+#define STEPS_BASE     1000
+#define STEPS_PER_BYTE 16
 #define STEPS_MAX      2000000
+#define KIB_BASE       64
+#define KIB_MAX        (32 << 10)
+#define BYTES_PER_BYTE 512
 
-#define HEAP_MAX_KIB 1024
+/* A matcher that worked on a longer text may have grown, and is not kept. */
+#define KEPT_TEXT_MAX 4096
 
 /* What one match writes to. */
 struct matcher {
@@ -82,18 +87,31 @@ static struct matcher *borrow(struct pattern *pattern)
     matcher->data = pcre2_match_data_create(1, NULL);
     matcher->limits = pcre2_match_context_create(NULL);
     bk_assert(matcher->data != NULL && matcher->limits != NULL);
-    pcre2_set_heap_limit(matcher->limits, HEAP_MAX_KIB);
     return matcher;
 }
 
-static void give_back(struct pattern *pattern, struct matcher *matcher)
+static void give_back(struct pattern *pattern, struct matcher *matcher, size_t len)
 {
-    matcher = atomic_exchange(&pattern->spare, matcher);
+    if (len <= KEPT_TEXT_MAX)
+        matcher = atomic_exchange(&pattern->spare, matcher);
     if (matcher == NULL)
         return;
     pcre2_match_data_free(matcher->data);
     pcre2_match_context_free(matcher->limits);
     free(matcher);
+}
+
+static uint32_t at_most(size_t number, uint32_t most)
+{
+    return number < most ? (uint32_t)number : most;
+}
+
+static void set_limits(struct matcher *matcher, size_t len)
+{
+    uint32_t steps = at_most(STEPS_BASE + STEPS_PER_BYTE * len, STEPS_MAX);
+    pcre2_set_match_limit(matcher->limits, steps);
+    pcre2_set_depth_limit(matcher->limits, steps);
+    pcre2_set_heap_limit(matcher->limits, at_most(KIB_BASE + len * BYTES_PER_BYTE / 1024, KIB_MAX));
 }
 
 const char *bk__pattern_check(const char *pattern, char *room, size_t size)
@@ -115,13 +133,9 @@ bool bk__pattern_match(const char *pattern, bk_str text)
         it = add(pattern, &error);
     bk_assert(it != NULL); /* bk_desc_check() says what is wrong with it */
     struct matcher *matcher = borrow(it);
-    size_t steps = STEPS_BASE + STEPS_PER_BYTE * text.len;
-    if (steps > STEPS_MAX)
-        steps = STEPS_MAX;
-    pcre2_set_match_limit(matcher->limits, (uint32_t)steps);
-    pcre2_set_depth_limit(matcher->limits, (uint32_t)steps);
+    set_limits(matcher, text.len);
     int found = pcre2_match(it->code, (PCRE2_SPTR)text.ptr, text.len, 0, PCRE2_NO_UTF_CHECK,
                             matcher->data, matcher->limits);
-    give_back(it, matcher);
+    give_back(it, matcher, text.len);
     return found >= 0;
 }

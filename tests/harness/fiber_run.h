@@ -1,9 +1,9 @@
 /*
  * fiber_run.h: tests on fibers.
  *
- * run_fibers() makes a loop with a virtual clock, runs a function on a fiber and goes on until no fiber
- * is left. When nothing can run, the clock jumps to the next timer, so hours pass in no time and always
- * in the same order. Fibers that wait for nothing that could come fail the test.
+ * run_fibers() makes a loop with a virtual clock, runs a function on a fiber and goes on until no
+ * fiber is left. When nothing can run, the clock jumps to the next timer, so hours pass in no time
+ * and always in the same order. Fibers that wait for nothing that could come fail the test.
  *
  * To be included after <cmocka.h>.
  */

@@ -19,11 +19,12 @@ struct http_app {
 };
 
 /* An app with the routes that @p routes registers. The options may be NULL. */
-static inline struct http_app http_app_open(void (*routes)(bk_router *root), const bk_app_opts *opts,
-                                            const bk_test_opts *test_opts)
+static inline struct http_app http_app_open(void (*routes)(bk_router *root),
+                                            const bk_app_opts *opts, const bk_test_opts *test_opts)
 {
+    if (bk__loop_current != NULL)
+        fail_msg("a test that failed has left its app open");
     struct http_app it = {.app = bk_app_new(opts)};
-
     routes(bk_app_router(it.app));
     it.test = bk_test_new(it.app, test_opts);
     return it;
@@ -49,13 +50,15 @@ static inline void http_app_close(struct http_app *it)
     bk_app_free(it->app);
 }
 
-/* Sends @p method @p target with header fields that are given as pairs of C strings, ending in NULL,
- * and a body, which may be NULL. */
+/* Sends @p method @p target with header fields that are given as pairs of C strings, ending in
+ * NULL, and a body, which may be NULL. */
 static inline bk_test_res *http_send(const struct http_app *it, const char *method,
                                      const char *target, const char *const *fields,
                                      const char *body)
 {
-    enum { MOST = 32 };
+    enum {
+        MOST = 32
+    };
     bk_pair pairs[MOST + 1] = {{{NULL, 0}, {NULL, 0}}};
 
     for (size_t i = 0; fields != NULL && i < MOST && fields[2 * i] != NULL; i++)
@@ -70,19 +73,13 @@ static inline bk_test_res *http_send(const struct http_app *it, const char *meth
 
 #define FIELDS(...) ((const char *const[]){__VA_ARGS__, NULL})
 
+/* GET with at least one header field. */
 #define http_get(it, target, ...) http_send(it, "GET", target, FIELDS(__VA_ARGS__), NULL)
 
 #define assert_status(res, want) assert_int_equal(bk_test_status(res), want)
 
-/* The answer is @p want, whole. */
-#define assert_answer(res, status, want)                                                           \
-    do {                                                                                           \
-        assert_true(bk_test_done(res));                                                            \
-        assert_status(res, status);                                                                \
-        check_text(bk_test_body(res), want, __FILE__, __LINE__);                                   \
-    } while (0)
-
-#define assert_field(res, name, want) check_text(bk_test_header(res, name), want, __FILE__, __LINE__)
+#define assert_field(res, name, want)                                                              \
+    check_text(bk_test_header(res, name), want, __FILE__, __LINE__)
 
 #define assert_holds(text, part) check_holds(text, part, __FILE__, __LINE__)
 
@@ -97,13 +94,27 @@ static inline void check_holds(bk_str text, const char *part, const char *file, 
 
 #define assert_lacks(text, part) assert_null(memmem((text).ptr, (text).len, part, strlen(part)))
 
+/* The answer is @p want, whole. */
+#define assert_answer(res, status, want) check_answer(res, status, want, __FILE__, __LINE__)
+
+static inline void check_answer(const bk_test_res *res, int status, const char *want,
+                                const char *file, int line)
+{
+    _assert_int_equal(bk_test_status(res), status, file, line);
+    check_text(bk_test_body(res), want, file, line);
+    _assert_true(bk_test_done(res), "the answer is whole", file, line);
+}
+
 /* An error answer: its status, and a part of its body. */
-#define assert_problem(res, status, part)                                                          \
-    do {                                                                                           \
-        assert_true(bk_test_done(res));                                                            \
-        assert_status(res, status);                                                                \
-        assert_field(res, "Content-Type", "application/problem+json");                             \
-        assert_holds(bk_test_body(res), part);                                                     \
-    } while (0)
+#define assert_problem(res, status, part) check_problem(res, status, part, __FILE__, __LINE__)
+
+static inline void check_problem(const bk_test_res *res, int status, const char *part,
+                                 const char *file, int line)
+{
+    _assert_int_equal(bk_test_status(res), status, file, line);
+    check_text(bk_test_header(res, "Content-Type"), "application/problem+json", file, line);
+    check_holds(bk_test_body(res), part, file, line);
+    _assert_true(bk_test_done(res), "the answer is whole", file, line);
+}
 
 #endif

@@ -61,15 +61,16 @@ static bk_err large(bk_req *req, bk_res *res)
 
 static bk_err stream(bk_req *req, bk_res *res)
 {
+    enum { PIECE = 10000 };
     int64_t pieces;
-    char    piece[10000];
+    char   *piece = bk_arena_alloc(bk_req_arena(req), PIECE);
 
     BK_TRY(bk_req_param_i64(req, "pieces", &pieces));
     counters(req)->begun++;
-    memset(piece, 'y', sizeof piece);
+    memset(piece, 'y', PIECE);
     bk_err err = bk_res_stream(res, 200, "text/plain", BK_LENGTH_UNKNOWN);
     for (int64_t i = 0; i < pieces && err == BK_OK; i++)
-        err = bk_res_write(res, bk_str_at(piece, sizeof piece));
+        err = bk_res_write(res, bk_str_at(piece, PIECE));
     counters(req)->ended++;
     counters(req)->gone += bk_req_gone(req);
     return err;
@@ -102,7 +103,7 @@ static bk_err echo_headers(bk_req *req, bk_res *res)
                   (int)bk_req_scheme(req).len, bk_req_scheme(req).ptr,
                   (int)bk_req_client(req).len, bk_req_client(req).ptr);
     BK_TRY(bk_res_header(res, "X-Upper-Case", BK_LIT("yes")));
-
+    BK_TRY(bk_res_header(res, "Proxy-Connection", BK_LIT("close")));
     return bk_res_text(res, 200, bk_buf_str(&buf));
 }
 
@@ -136,6 +137,7 @@ int main(int argc, char **argv)
     bk_get(router, "/nap/{ms}", nap);
     bk_get(router, "/large/{bytes}", large);
     bk_get(router, "/stream/{pieces}", stream);
+    bk_get(router, "/short/{pieces}", stream, &(bk_route_opts){.timeout_ms = 300});
     bk_get(router, "/broken", broken);
     bk_get(router, "/headers", echo_headers);
     bk_post(router, "/length", body_length);

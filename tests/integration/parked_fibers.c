@@ -1,6 +1,6 @@
 /*
- * parked_fibers.c: a program for gdb_fibers_test.py, whose fibers wait for all sorts of things when it
- * comes to all_are_parked(). Left alone it ends well.
+ * parked_fibers.c: a program for gdb_fibers_test.py, whose fibers wait for all sorts of things when
+ * it comes to all_are_parked(). Left alone it ends well.
  */
 #include <stddef.h>
 #include <stdio.h>

@@ -25,14 +25,15 @@ PUBLIC = {
     "pool": "pool",
     "pg": "pg",
     "redis": "redis",
-    "http": "router request response middleware openapi http_client sse websocket",
+    # app.h is here for its limits and timeouts, which are those of connections and requests.
+    "http": "app router request response middleware openapi http_client sse websocket",
     "cache": "cache",
     "session": "session",
     "pubsub": "pubsub",
     "queue": "queue worker cron",
     "migrate": "migrate",
     "ops": "health dashboard",
-    "app": "backend app config testing",
+    "app": "backend config testing",
     "cluster": "cluster",
     "cli": "cli",
 }

@@ -45,7 +45,7 @@ class Layers(Tree):
 
     def test_a_later_row_is_refused(self):
         self.write("libbackend/core/a.c", '#include "core/a.h"\n#include "http/b.h"\n')
-        self.write("libbackend/http/a.c", "#include <backend/app.h>\n")
+        self.write("libbackend/http/a.c", "#include <backend/config.h>\n")
         self.write("include/backend/str.h", "#include <backend/request.h>\n")
         self.assertEqual(self.found(layers),
                          ["include/backend/str.h:1", "libbackend/core/a.c:2", "libbackend/http/a.c:1"])

@@ -298,9 +298,9 @@ static void test_close_wakes_everyone_and_keeps_what_was_sent(void **state)
     run_fibers(close_with_waiters, NULL);
 }
 
-/* Many send and many receive, with cancels and deadlines at random. Every item whose send went well is
- * received once, the others never, and each receiver sees those of one sender in order. (Two receivers
- * may run in another order than the one in which they were handed their items.) */
+/* Many send and many receive, with cancels and deadlines at random. Every item whose send went well
+ * is received once, the others never, and each receiver sees those of one sender in order. (Two
+ * receivers may run in another order than the one in which they were handed their items.) */
 
 #define SENDERS   8
 #define RECEIVERS 5

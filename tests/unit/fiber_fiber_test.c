@@ -15,10 +15,10 @@
 
 struct shared {
     bk_fiber *sleeper;
-    bk_err    result;
-    int       steps;
-    char      order[16];
-    size_t    order_len;
+    bk_err result;
+    int steps;
+    char order[16];
+    size_t order_len;
 };
 
 static void note(struct shared *shared, char c)
@@ -149,7 +149,7 @@ static bk_err sleeps_until_cancelled(void *data)
 static bk_err cancels_the_other(void *data)
 {
     struct shared *shared = data;
-    uint64_t       begun = bk_now_ms();
+    uint64_t begun = bk_now_ms();
 
     assert_int_equal(bk_spawn("sleeper", sleeps_until_cancelled, shared), BK_OK);
     settle();
@@ -178,7 +178,8 @@ static bk_err sleeps_behind_a_shield(void *data)
     bk__shield_up();
     bk__shield_up();
     bk__shield_down();
-    assert_int_equal(bk_sleep_ms(50), BK_OK); /* neither the cancel nor the deadline comes through */
+    assert_int_equal(bk_sleep_ms(50),
+                     BK_OK); /* neither the cancel nor the deadline comes through */
     assert_int_equal(bk_fiber_interrupted(), BK_OK);
     bk__shield_down();
     assert_int_equal(bk_fiber_interrupted(), BK_ECANCELED);

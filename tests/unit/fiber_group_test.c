@@ -498,6 +498,27 @@ static void test_a_child_may_start_another(void **state)
     run_fibers(siblings, NULL);
 }
 
+static bk_err park_beside_children(void *unused)
+{
+    bk_group *group = bk_group_open();
+    struct child child = {.sleep_ms = 5};
+
+    (void)unused;
+    spawn(group, &child);
+    bk_deadline before = bk_deadline_push(20);
+    assert_int_equal(bk_fiber_park(), BK_ETIMEDOUT);
+    bk_deadline_pop(before);
+    assert_true(child.ended);
+    assert_int_equal(bk_group_wait(group), BK_OK);
+    return BK_OK;
+}
+
+static void test_the_end_of_a_child_disturbs_no_other_wait_of_the_opener(void **state)
+{
+    (void)state;
+    run_fibers(park_beside_children, NULL);
+}
+
 #define CROWD 10000
 
 static bk_err count_up(void *data)
@@ -527,8 +548,8 @@ static void test_ten_thousand_children(void **state)
     run_fibers(spawn_crowd, NULL);
 }
 
-/* A random tree: each fiber has a few children, sleeps, fails, is cancelled or forgets to wait. No child
- * may be seen running when its parent's wait is over. */
+/* A random tree: each fiber has a few children, sleeps, fails, is cancelled or forgets to wait. No
+ * child may be seen running when its parent's wait is over. */
 
 struct tree {
     uint64_t seed;
@@ -687,6 +708,7 @@ int main(void)
         cmocka_unit_test(test_a_full_loop_takes_no_children),
         cmocka_unit_test(test_after_a_wait_the_group_is_as_new_and_takes_no_more_memory),
         cmocka_unit_test(test_a_child_may_start_another),
+        cmocka_unit_test(test_the_end_of_a_child_disturbs_no_other_wait_of_the_opener),
         cmocka_unit_test(test_ten_thousand_children),
         cmocka_unit_test(test_no_child_of_a_random_tree_outlives_its_parent),
         cmocka_unit_test(test_misuse_stops_the_program),

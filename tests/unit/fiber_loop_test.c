@@ -24,8 +24,8 @@
 
 struct order {
     struct bk__timer timers[4];
-    char             fired[8];
-    size_t           count;
+    char fired[8];
+    size_t count;
 };
 
 static struct order order;
@@ -38,7 +38,7 @@ static void on_fire(struct bk__timer *timer)
 static bk_err sets_timers(void *data)
 {
     struct bk_loop *loop = bk__loop_current;
-    uint64_t        now = loop->clock.now_ms;
+    uint64_t now = loop->clock.now_ms;
 
     (void)data;
     for (int i = 0; i < 4; i++)
@@ -66,8 +66,8 @@ static void test_timers_fire_in_order_and_only_when_set(void **state)
 
 struct mail {
     struct bk_loop *loop;
-    bk_fiber       *fiber;
-    int             received;
+    bk_fiber *fiber;
+    int received;
 };
 
 static void receive(void *data)
@@ -91,7 +91,7 @@ static void *send_from_afar(void *data)
 static bk_err awaits_mail(void *data)
 {
     struct mail *mail = data;
-    pthread_t    thread;
+    pthread_t thread;
 
     mail->loop = bk__loop_current;
     mail->fiber = bk_fiber_self();
@@ -116,16 +116,16 @@ static void test_posts_of_other_threads_arrive_once_each(void **state)
 /* --- watches --- */
 
 struct pair {
-    int       fds[2];
+    int fds[2];
     bk_watch *watch;
-    bk_err    result;
-    unsigned  ready;
+    bk_err result;
+    unsigned ready;
 };
 
 static bk_err reads_when_ready(void *data)
 {
     struct pair *pair = data;
-    char         c;
+    char c;
 
     pair->result = bk_watch_wait(pair->watch, BK_READABLE, &pair->ready);
     if (pair->result == BK_OK)
@@ -136,7 +136,7 @@ static bk_err reads_when_ready(void *data)
 static bk_err watches(void *data)
 {
     struct pair *pair = data;
-    unsigned     ready = 0;
+    unsigned ready = 0;
 
     assert_int_equal(socketpair(AF_UNIX, SOCK_STREAM | SOCK_NONBLOCK, 0, pair->fds), 0);
     assert_int_equal(bk_watch_new(pair->fds[0], &pair->watch), BK_OK);
@@ -173,7 +173,7 @@ static void test_a_watch_wakes_whom_it_concerns(void **state)
 static bk_err watches_a_file(void *data)
 {
     bk_watch *watch;
-    int       fd = open("/proc/self/exe", O_RDONLY);
+    int fd = open("/proc/self/exe", O_RDONLY);
 
     (void)data;
     assert_true(fd >= 0);
@@ -210,7 +210,7 @@ static void test_the_stack_used_last_is_used_next(void **state)
 static size_t resident_pages(char *block)
 {
     unsigned char pages[BK__STACK_BYTES / 4096];
-    size_t        count = 0;
+    size_t count = 0;
 
     assert_int_equal(mincore(block, BK__STACK_BYTES, pages), 0);
     for (size_t i = 0; i < sizeof pages; i++)
@@ -221,7 +221,7 @@ static size_t resident_pages(char *block)
 static void test_pages_that_nobody_needs_are_given_back(void **state)
 {
     struct bk__stacks stacks;
-    char             *blocks[2 * BK__STACKS_PER_SLAB];
+    char *blocks[2 * BK__STACKS_PER_SLAB];
 
     (void)state;
     bk__stacks_init(&stacks);
@@ -245,7 +245,7 @@ static void test_pages_that_nobody_needs_are_given_back(void **state)
 static void test_the_guard_page_ends_the_process(void **state)
 {
     struct bk__stacks stacks;
-    int               status;
+    int status;
 
     (void)state;
     bk__stacks_init(&stacks);

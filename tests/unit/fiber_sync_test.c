@@ -399,8 +399,8 @@ static void test_ten_thousand_fibers_pass_one_semaphore_in_order(void **state)
     fiber_run_close(loop);
 }
 
-/* Many fibers use one mutex, one semaphore and one condition, and are cancelled or run out of time at
- * random. */
+/* Many fibers use one mutex, one semaphore and one condition, and are cancelled or run out of time
+ * at random. */
 
 #define STRESS_FIBERS 60
 #define STRESS_ROUNDS 60

@@ -197,6 +197,7 @@ static void test_heads_are_strict(void **state)
         DISPOSITION "Content-Type: a/b\r\nContent-Type: a/c",
         DISPOSITION "Content-Type: multipart/mixed; boundary=C",
         DISPOSITION "Content-Type: Multipart/X",
+        DISPOSITION "Content-Type: multipart/",
         DISPOSITION "Content-Transfer-Encoding: base64",
         DISPOSITION "Content-Transfer-Encoding: quoted-printable",
         "",

@@ -7,6 +7,8 @@
 #include <setjmp.h>
 #include <cmocka.h>
 
+#include <stdio.h>
+
 #include "harness/aborts.h"
 #include "harness/stops.h"
 #include "text.h"
@@ -122,7 +124,8 @@ static void test_what_is_nowhere_is_404(void **state)
 {
     struct http_app *it = *state;
 
-    assert_problem(bk_test_get(it->test, "/nowhere"), 404, "\"detail\":\"There is no such resource\"");
+    assert_problem(bk_test_get(it->test, "/nowhere"), 404,
+                   "\"detail\":\"There is no such resource\"");
 }
 
 static void test_another_method_is_405_with_allow(void **state)
@@ -196,8 +199,8 @@ static void test_unknown_methods_are_501(void **state)
 static void test_targets_of_no_form_are_400(void **state)
 {
     struct http_app *it = *state;
-    const char *const targets[] = {"items", "ftp://test/", "http://", "http:///a", "//", "?a=b",
-                                   "test:80"};
+    const char *const targets[] = {"items", "ftp://test/", "http://", "http:///a",
+                                   "//",    "?a=b",        "test:80"};
 
     for (size_t i = 0; i < sizeof(targets) / sizeof(targets[0]); i++) {
         bk_test_res *res = bk_test_get(it->test, targets[i]);
@@ -279,9 +282,10 @@ static void test_a_walk_visits_all_routes_in_order(void **state)
     (void)state;
     nested_routes(root);
     bk_router_walk(root, note_route, &walk);
-    assert_string_equal(walk.text, "GET /api/v1 /api/v1;GET /api/v1/things /api/v1/things;"
-                                   "POST /shop shop;"
-                                   "GET /shop/carts/{cart}/items/{id} /shop/carts/{cart}/items/{id};");
+    assert_string_equal(walk.text,
+                        "GET /api/v1 /api/v1;GET /api/v1/things /api/v1/things;"
+                        "POST /shop shop;"
+                        "GET /shop/carts/{cart}/items/{id} /shop/carts/{cart}/items/{id};");
     bk_router_free(root);
     bk_router_free(NULL);
 }
@@ -381,24 +385,26 @@ static void test_a_router_is_mounted_once(void **state)
     assert_true(aborts(mount_twice));
 }
 
+#define with_app(test) cmocka_unit_test_setup_teardown(test, open_app, close_app)
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test_setup_teardown(test_static_text_wins_over_a_parameter, open_app, close_app),
-        cmocka_unit_test_setup_teardown(test_parameters_are_decoded_once_and_never_split, open_app, close_app),
-        cmocka_unit_test_setup_teardown(test_a_parameter_that_is_no_text_is_refused, open_app, close_app),
-        cmocka_unit_test_setup_teardown(test_a_wildcard_takes_the_rest, open_app, close_app),
-        cmocka_unit_test_setup_teardown(test_a_trailing_slash_does_not_matter_and_case_does, open_app, close_app),
-        cmocka_unit_test_setup_teardown(test_what_is_nowhere_is_404, open_app, close_app),
-        cmocka_unit_test_setup_teardown(test_another_method_is_405_with_allow, open_app, close_app),
-        cmocka_unit_test_setup_teardown(test_head_is_get_without_a_body, open_app, close_app),
-        cmocka_unit_test_setup_teardown(test_an_error_answer_to_head_has_no_body, open_app, close_app),
-        cmocka_unit_test_setup_teardown(test_options_lists_the_methods, open_app, close_app),
-        cmocka_unit_test_setup_teardown(test_the_asterisk_is_for_options_alone, open_app, close_app),
-        cmocka_unit_test_setup_teardown(test_unknown_methods_are_501, open_app, close_app),
-        cmocka_unit_test_setup_teardown(test_targets_of_no_form_are_400, open_app, close_app),
-        cmocka_unit_test_setup_teardown(test_a_whole_url_is_a_target, open_app, close_app),
-        cmocka_unit_test_setup_teardown(test_the_query_is_no_part_of_the_path, open_app, close_app),
+        with_app(test_static_text_wins_over_a_parameter),
+        with_app(test_parameters_are_decoded_once_and_never_split),
+        with_app(test_a_parameter_that_is_no_text_is_refused),
+        with_app(test_a_wildcard_takes_the_rest),
+        with_app(test_a_trailing_slash_does_not_matter_and_case_does),
+        with_app(test_what_is_nowhere_is_404),
+        with_app(test_another_method_is_405_with_allow),
+        with_app(test_head_is_get_without_a_body),
+        with_app(test_an_error_answer_to_head_has_no_body),
+        with_app(test_options_lists_the_methods),
+        with_app(test_the_asterisk_is_for_options_alone),
+        with_app(test_unknown_methods_are_501),
+        with_app(test_targets_of_no_form_are_400),
+        with_app(test_a_whole_url_is_a_target),
+        with_app(test_the_query_is_no_part_of_the_path),
         cmocka_unit_test(test_groups_and_mounts_put_prefixes_before_routes),
         cmocka_unit_test(test_a_walk_visits_all_routes_in_order),
         cmocka_unit_test(test_methods_have_names),

@@ -53,6 +53,8 @@ static void test_a_network_holds_the_addresses_of_its_prefix(void **state)
     assert_true(trusts("1.2.3.4", "1.2.3.4"));
     assert_false(trusts("1.2.3.4", "1.2.3.5"));
     assert_true(trusts("1.2.3.4/31", "1.2.3.5"));
+    assert_false(trusts("1.2.3.4/32", "1.2.3.5"));
+    assert_false(trusts("::1/128", "::2"));
     assert_true(trusts("0.0.0.0/0", "255.1.2.3"));
     assert_true(trusts("2001:db8::/32", "2001:db8:ffff::1"));
     assert_false(trusts("2001:db8::/32", "2001:db9::1"));

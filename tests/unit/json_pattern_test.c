@@ -88,6 +88,11 @@ static void test_long_honest_texts_pass(void **state)
     memset(text, 'a', sizeof(text) - 1);
     assert_true(bk__pattern_match("^[a-z]+$", bk_str_of(text)));
     assert_true(bk__pattern_match("a$", bk_str_of(text)));
+    for (size_t i = 5; i < 100000; i += 6)
+        text[i] = ',';
+    text[100000] = '\0';
+    assert_true(bk__pattern_match("^([a-z]+,)*[a-z]+$", bk_str_of(text)));
+    assert_true(bk__pattern_match("^(?:\\w|,)+$", bk_str_of(text)));
 }
 
 /* Returns @p mistakes, NULL, when there was none. */

@@ -1,0 +1,258 @@
+// use_cpp_test.cpp: the public headers as a C++17 program uses them, every macro of theirs, and
+// what comes of it. use_c11_test.c is its sister.
+#include <backend/backend.h>
+#include <backend/testing.h>
+
+#include <cstdio>
+#include <cstdlib>
+#include <string>
+#include <string_view>
+
+namespace
+{
+
+#define CHECK(condition)                                                                           \
+    do {                                                                                           \
+        if (!(condition)) {                                                                        \
+            std::fprintf(stderr, "%s:%d: %s\n", __FILE__, __LINE__, #condition);                   \
+            std::exit(1);                                                                          \
+        }                                                                                          \
+    } while (0)
+
+const char *const colours[] = {"red", "green", nullptr};
+
+struct size {
+    double width;
+};
+
+struct product {
+    int64_t id;
+    bk_str name, slug, secret, extra;
+    int32_t stock;
+    double price;
+    bool ok, has_ok;
+    bk_time made;
+    int colour;
+    size box;
+    bk_array tags, boxes;
+};
+
+// clang-format off
+BK_DESCRIBE(size_desc, size,
+            BK_F64(width, BK_REQUIRED))
+
+BK_DESCRIBE(product_desc, product,
+            BK_I64(id, BK_READ_ONLY),
+            BK_STR(name, BK_REQUIRED, BK_KEY("title"), BK_LEN(1, 10), BK_PATTERN("^[a-z]+$"),
+                   BK_DOC("What it is called.")),
+            BK_STR(slug, BK_FORMAT(BK_FORMAT_SLUG)),
+            BK_STR(secret, BK_WRITE_ONLY),
+            BK_JSON(extra),
+            BK_I32(stock, BK_DEFAULT("7"), BK_MIN(0), BK_MAX(99)),
+            BK_F64(price, BK_MIN(0.5), BK_MAX(100)),
+            BK_BOOL(ok, BK_HAS(has_ok)),
+            BK_TIME(made),
+            BK_ENUM(colour, colours),
+            BK_STRUCT(box, size_desc),
+            BK_ARRAY(tags, BK_TYPE_STR, BK_LEN(0, 2)),
+            BK_ARRAY_OF(boxes, size_desc))
+// clang-format on
+
+std::string_view view(bk_str text)
+{
+    return {text.ptr, text.len};
+}
+
+bool contains(bk_str text, std::string_view part)
+{
+    return view(text).find(part) != std::string_view::npos;
+}
+
+bk_buf buffer_in(bk_arena *arena)
+{
+    bk_buf buf = {};
+    buf.arena = arena;
+    return buf;
+}
+
+void strings_and_arenas()
+{
+    bk_arena *arena = bk_arena_new();
+    bk_buf buf = buffer_in(arena);
+    bk_str rest = BK_LIT("a, b"), part;
+    int64_t number = 0;
+
+    CHECK(BK_NEW(arena, product)->id == 0);
+    CHECK(bk_str_split(&rest, ',', &part) && view(part) == "a");
+    CHECK(view(bk_str_trim(rest)) == "b" && bk_str_eq(bk_str_of("x"), bk_str_at("xy", 1)));
+    CHECK(bk_str_to_i64(BK_LIT("-5"), &number) == BK_OK);
+    bk_buf_printf(&buf, "%d", int(number));
+    bk_buf_add_char(&buf, '.');
+    CHECK(view(bk_buf_str(&buf)) == "-5.");
+    CHECK(view(bk_arena_printf(arena, "%s", bk_version())) == BK_VERSION);
+    int ended = 0;
+    bk_arena_defer(
+        arena, [](void *data) { ++*static_cast<int *>(data); }, &ended);
+    bk_arena_free(arena);
+    CHECK(ended == 1);
+}
+
+bk_err refuse(int left)
+{
+    return bk_fail(BK_ECONFLICT, "only %d left", left);
+}
+
+bk_err pass_on()
+{
+    BK_TRY(refuse(3));
+    return BK_OK;
+}
+
+#define COUNT(name, number, status, slug, text) +1
+
+void errors()
+{
+    size_t count = 0;
+
+    CHECK(bk_context(pass_on(), "while %s", "asking") == BK_ECONFLICT);
+    CHECK(view(bk_error_chain()->cause->message) == "only 3 left");
+    CHECK(bk_fail_field(BK_EINVAL, BK_LIT("/a"), BK_LIT("unique"), BK_LIT("is taken")) ==
+          BK_EINVAL);
+    CHECK(view(bk_error_fields(&count)->pointer) == "/a" && count == 1);
+    bk_error_clear();
+    CHECK(0 BK_ERRORS(COUNT) == 1 - BK_EIO);
+}
+
+void logs_and_time()
+{
+    std::string all;
+    char text[BK_TIME_TEXT];
+    bk_time at = 0;
+
+    bk_log_set_sink(
+        [](bk_log_level, bk_str line, void *data) {
+            static_cast<std::string *>(data)->append(line.ptr, line.len);
+        },
+        &all);
+    bk_log_set_level(BK_LOG_DEBUG);
+    bk_debug("seen");
+    bk_info("seen", bk_kv_i64("n", 1));
+    bk_warn("seen", bk_kv_f64("x", 1.5), bk_kv_cstr("s", "t"), bk_kv_str("u", BK_LIT("v")));
+    bk_error("seen", bk_kv_secret("password"), bk_kv_bool("b", true));
+    bk_log(BK_LOG_TRACE, "not.seen");
+    bk_log_set_level(BK_LOG_INFO);
+    bk_log_set_sink(nullptr, nullptr);
+    CHECK(all.find("\"x\":1.5,\"s\":\"t\",\"u\":\"v\"") != std::string::npos);
+    CHECK(all.find("\"password\":\"***\",\"b\":true") != std::string::npos);
+    CHECK(all.find("not.seen") == std::string::npos);
+
+    CHECK(bk_time_parse(BK_LIT("2026-11-23T18:30:00Z"), &at) == BK_OK);
+    CHECK(bk_time_format(at, text) == 24);
+}
+
+void a_struct_is_bound_and_written()
+{
+    bk_arena *arena = bk_arena_new();
+    bk_buf buf = buffer_in(arena);
+    bk_bind_opts strict = {};
+    strict.unknown = BK_UNKNOWN_REFUSED;
+    product in = {};
+
+    bk_str good = BK_LIT(R"({"title":"lamp","slug":"a-b","secret":"s","extra":[1],"price":5,)"
+                         R"("ok":false,"made":"2026-11-23T18:30:00Z","colour":"green",)"
+                         R"("box":{"width":2},"tags":["t"],"boxes":[{"width":3}]})");
+    CHECK(bk_desc_check(product_desc) == BK_OK);
+    CHECK(bk_bind_json(arena, good, product_desc, &strict, &in) == BK_OK);
+    CHECK(in.colour == 1 && in.has_ok && !in.ok && in.boxes.count == 1 && in.stock == 7);
+    in.id = 1;
+    bk_write_json(&buf, product_desc, &in);
+    CHECK(view(bk_buf_str(&buf)) ==
+          R"({"id":1,"title":"lamp","slug":"a-b","extra":[1],"stock":7,"price":5,"ok":false,)"
+          R"("made":"2026-11-23T18:30:00.000Z","colour":"green","box":{"width":2},"tags":["t"],)"
+          R"("boxes":[{"width":3}]})");
+    CHECK(bk_bind_form(arena, BK_LIT("title=lamp&tags=a&tags=b"), product_desc, nullptr, &in) ==
+          BK_OK);
+    CHECK(bk_bind_json(arena, BK_LIT(R"({"title":"L","price":500})"), product_desc, nullptr, &in) ==
+          BK_EINVAL);
+    bk_error_clear();
+    buf.len = 0;
+    bk_write_schema(&buf, product_desc);
+    CHECK(bk_json_check(bk_buf_str(&buf), nullptr) == BK_OK);
+    bk_arena_free(arena);
+}
+
+bk_err create(bk_req *req, bk_res *res)
+{
+    product in;
+
+    BK_TRY(bk_req_bind(req, product_desc, &in));
+    BK_TRY(bk_res_created(res, BK_LIT("/products/42")));
+    return bk_res_object(res, 201, product_desc, &in);
+}
+
+bk_err echo(bk_req *req, bk_res *res)
+{
+    bk_group *group = bk_group_open();
+    auto child = [](void *) -> bk_err { return bk_sleep_ms(1); };
+
+    BK_TRY(bk_group_spawn(group, "child", child, nullptr));
+    BK_TRY(bk_group_wait(group));
+    BK_TRY(bk_res_stream(res, 200, "text/plain", BK_LENGTH_UNKNOWN));
+    return bk_res_write(res, bk_str_of(bk_method_name(bk_req_method(req))));
+}
+
+void an_app_serves()
+{
+    static char yes[] = "yes";
+    static const bk_middleware around[] = {
+        {[](bk_req *req, bk_res *res, bk_next *next, void *data) -> bk_err {
+             BK_TRY(bk_res_header(res, "X-Around", bk_str_of(static_cast<char *>(data))));
+             return bk_next_run(next, req, res);
+         },
+         yes},
+        {nullptr, nullptr}};
+    bk_app_opts opts = {};
+    opts.timeouts.idle_ms = BK_UNLIMITED;
+    bk_app *app = bk_app_new(&opts);
+    bk_router *router = bk_app_router(app);
+    bk_route_opts creates = {};
+    creates.body = product_desc;
+    creates.use = around;
+    int routes = 0;
+
+    bk_post(router, "/products", create, &creates);
+    bk_get(router, "/echo", echo);
+    bk_put(router, "/echo", echo);
+    bk_patch(router, "/echo", echo);
+    bk_delete(router, "/echo", echo);
+    bk_head(router, "/other", echo);
+    bk_options(router, "/other", echo);
+    bk_router_walk(
+        router, [](const bk_route_info *, void *data) { ++*static_cast<int *>(data); }, &routes);
+    CHECK(routes == 7);
+
+    bk_test *test = bk_test_new(app, nullptr);
+    bk_test_res *res = bk_test_post_json(test, "/products", R"({"title":"lamp","price":1})");
+    CHECK(bk_test_status(res) == 201);
+    CHECK(view(bk_test_header(res, "x-around")) == "yes");
+    bk_test_req remove = {};
+    remove.method = "DELETE";
+    remove.target = "/echo";
+    CHECK(view(bk_test_body(bk_test_send(test, &remove))) == "DELETE");
+    res = bk_test_post_json(test, "/products", R"({"price":0})");
+    CHECK(bk_test_status(res) == 400 && contains(bk_test_body(res), R"("pointer":"/title")"));
+    bk_test_free(test);
+    bk_app_free(app);
+}
+
+} // namespace
+
+int main()
+{
+    strings_and_arenas();
+    errors();
+    logs_and_time();
+    a_struct_is_bound_and_written();
+    an_app_serves();
+    return 0;
+}
