@@ -71,6 +71,7 @@ struct order {
     bk_array lines; /* of struct line */
     int state;      /* index into states */
     bk_time due;
+    bool has_due;
     bk_str extra; /* any JSON, as text */
 };
 
@@ -86,7 +87,7 @@ BK_DESCRIBE(order_desc, struct order,
             BK_STRUCT(ship_to, address_desc, BK_KEY("shipTo"), BK_REQUIRED),
             BK_ARRAY_OF(lines, line_desc, BK_REQUIRED, BK_LEN(1, 100)),
             BK_ENUM(state, states, BK_DEFAULT("\"open\"")),
-            BK_TIME(due),
+            BK_TIME(due, BK_HAS(has_due)),
             BK_JSON(extra))
 
 static bk_err place_order(bk_req *req, bk_res *res) /* POST /orders */

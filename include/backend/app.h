@@ -63,11 +63,14 @@ typedef struct bk_app_opts {
     bk_worker_start_fn on_worker_start; /**< May be NULL. */
     bk_worker_stop_fn  on_worker_stop;  /**< May be NULL. */
     void              *data;            /**< For on_worker_start; bk_app_data(). */
-    bk_limits          limits;
-    bk_timeouts        timeouts;
-    const char *const *trusted_proxies; /**< Networks whose X-Forwarded-*, Forwarded and X-Request-Id
+    bk_limits          limits;          /**< Each of its fields has a default. */
+    bk_timeouts        timeouts;        /**< Likewise. */
+    const char *const *trusted_proxies; /**< Networks whose forwarding headers and X-Request-Id
                                              are believed: "10.0.0.0/8", "::1", "unix". Ends with NULL.
                                              Default none. */
+    bool        forwarded;              /**< Trusted proxies set Forwarded (RFC 7239). Default: they set
+                                             X-Forwarded-For, -Proto and -Host. The other kind is never
+                                             believed: a proxy passes on what a client made up. */
     bk_str      secret;                 /**< Signs cookies; at least 32 bytes. Default: signing is
                                              refused. Copied. */
     bool        no_etag;                /**< Make no ETags by itself. */

@@ -26,6 +26,10 @@
 #include <stdint.h>
 #include <string.h>
 
+/** @def BK_BEGIN_DECLS
+ *  C linkage for what follows, also in C++.
+ *  @def BK_END_DECLS
+ *  Ends it. */
 #ifdef __cplusplus
 #define BK_BEGIN_DECLS extern "C" {
 #define BK_END_DECLS   }
@@ -34,6 +38,14 @@
 #define BK_END_DECLS
 #endif
 
+/** @def BK_API
+ *  A function of the public interface.
+ *  @def BK_NODISCARD
+ *  The compiler warns when the result is not looked at.
+ *  @def BK_PRINTF
+ *  The compiler checks the arguments against the format.
+ *  @def BK_NORETURN
+ *  It does not come back. */
 #if defined(__GNUC__) || defined(__clang__)
 #define BK_API                  __attribute__((visibility("default")))
 #define BK_NODISCARD            __attribute__((warn_unused_result))
@@ -73,12 +85,12 @@ typedef struct bk_str {
 typedef int64_t bk_time;
 
 /* Handles that several headers name. */
-typedef struct bk_app      bk_app;
-typedef struct bk_arena    bk_arena;
-typedef struct bk_fiber    bk_fiber;
-typedef struct bk_req      bk_req;
-typedef struct bk_res      bk_res;
-typedef struct bk_router   bk_router;
+typedef struct bk_app    bk_app;    /**< An application; backend/app.h. */
+typedef struct bk_arena  bk_arena;  /**< Memory that is freed at once; backend/arena.h. */
+typedef struct bk_fiber  bk_fiber;  /**< Code that can wait; backend/fiber.h. */
+typedef struct bk_req    bk_req;    /**< A request; backend/request.h. */
+typedef struct bk_res    bk_res;    /**< Its answer; backend/response.h. */
+typedef struct bk_router bk_router; /**< Routes; backend/router.h. */
 
 BK_END_DECLS
 

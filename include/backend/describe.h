@@ -49,12 +49,12 @@ typedef enum bk_field_type {
 
 /** What a string must look like. */
 typedef enum bk_format {
-    BK_FORMAT_NONE,
+    BK_FORMAT_NONE,  /**< Anything. */
     BK_FORMAT_EMAIL, /**< One address as HTML's input type=email takes it. */
     BK_FORMAT_UUID,  /**< RFC 9562 text form. */
     BK_FORMAT_URI,   /**< RFC 3986, absolute. */
-    BK_FORMAT_IPV4,
-    BK_FORMAT_IPV6,
+    BK_FORMAT_IPV4,  /**< Four decimal numbers. */
+    BK_FORMAT_IPV6,  /**< RFC 4291, without a zone. */
     BK_FORMAT_DATE,  /**< RFC 3339 full-date. */
     BK_FORMAT_SLUG   /**< Lower-case letters and digits in runs joined by single hyphens. */
 } bk_format;
@@ -62,10 +62,10 @@ typedef enum bk_format {
 /** An array member. Its items lie one after another in the arena. */
 typedef struct bk_array {
     void  *items; /**< NULL when absent. */
-    size_t count;
+    size_t count; /**< How many there are. */
 } bk_array;
 
-typedef struct bk_desc bk_desc;
+typedef struct bk_desc bk_desc; /**< A described struct; made by BK_DESCRIBE(). */
 
 /** A description, by its function. */
 typedef const bk_desc *(*bk_desc_fn)(void);
@@ -76,29 +76,38 @@ typedef struct bk_field {
     const char   *key;        /**< The JSON key; NULL: the member's name. */
     size_t        offset;     /**< Of the member. */
     size_t        has_offset; /**< Of a bool that says whether it was present; see has. */
-    bk_field_type type;
+    bk_field_type type;       /**< Of the member. */
     bk_field_type item_type;  /**< Of an array's items. */
     size_t        item_bytes; /**< Size of the member. */
     bk_desc_fn    of;         /**< Of a nested struct or of an array's items. */
     const char *const *names; /**< Of an enum; ends with NULL. */
-    bk_format     format;
+    bk_format     format;     /**< What a string must look like. */
     const char   *pattern;    /**< A PCRE2 pattern in UTF mode that must match somewhere. */
     const char   *doc;        /**< One sentence for the schema. */
     const char   *fallback;   /**< JSON text of the value when absent. */
-    int64_t       min_i64, max_i64;
-    double        min_f64, max_f64;
-    size_t        min_len, max_len; /**< Of strings in code points, of arrays in items. */
-    bool          required, has, has_min, has_max, has_len, read_only, write_only;
-    size_t        checked; /**< Only so that the compiler compares the member's type. */
-    char          end;     /**< Always 0: closes the macros' lists. */
+    int64_t       min_i64;    /**< Least value of an integer. */
+    int64_t       max_i64;    /**< Greatest value of an integer. */
+    double        min_f64;    /**< Least value of a double. */
+    double        max_f64;    /**< Greatest value of a double. */
+    size_t        min_len;    /**< Of strings in code points, of arrays in items. */
+    size_t        max_len;    /**< Likewise. */
+    bool          required;   /**< BK_REQUIRED */
+    bool          has;        /**< BK_HAS(): has_offset counts. */
+    bool          has_min;    /**< BK_MIN() */
+    bool          has_max;    /**< BK_MAX() */
+    bool          has_len;    /**< BK_LEN() */
+    bool          read_only;  /**< BK_READ_ONLY */
+    bool          write_only; /**< BK_WRITE_ONLY */
+    size_t        checked;    /**< Only so that the compiler compares the member's type. */
+    char          end;        /**< Always 0: closes the macros' lists. */
 } bk_field;
 
 /** A described struct. */
 struct bk_desc {
     const char     *name;  /**< Of the struct, as the schema shows it. */
     size_t          bytes; /**< sizeof the struct. */
-    const bk_field *fields;
-    size_t          count;
+    const bk_field *fields; /**< In the order in which they are written. */
+    size_t          count; /**< How many there are. */
 };
 
 /** What to do about keys that the description does not have. */

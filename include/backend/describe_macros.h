@@ -24,12 +24,19 @@
     }
 
 /* Fields: the member, then its rules. */
+/** A bk_str: a string. */
 #define BK_STR(...)  BK__FIELD(BK_TYPE_STR, bk_str, __VA_ARGS__, BK__END)
+/** An int64_t: a number without fraction, exact. */
 #define BK_I64(...)  BK__FIELD(BK_TYPE_I64, int64_t, __VA_ARGS__, BK__END)
+/** An int32_t, likewise. */
 #define BK_I32(...)  BK__FIELD(BK_TYPE_I32, int32_t, __VA_ARGS__, BK__END)
+/** A double: a number. */
 #define BK_F64(...)  BK__FIELD(BK_TYPE_F64, double, __VA_ARGS__, BK__END)
+/** A bool: true or false. */
 #define BK_BOOL(...) BK__FIELD(BK_TYPE_BOOL, bool, __VA_ARGS__, BK__END)
+/** A bk_time: a string, RFC 3339. */
 #define BK_TIME(...) BK__FIELD(BK_TYPE_TIME, bk_time, __VA_ARGS__, BK__END)
+/** A bk_str that keeps any JSON value as its text. */
 #define BK_JSON(...) BK__FIELD(BK_TYPE_JSON, bk_str, __VA_ARGS__, BK__END)
 
 /** An int that indexes `values`, an array of strings that ends with NULL. */
@@ -55,33 +62,37 @@
 #define BK_DOC(text)     BK__RULE(doc, text)        /**< For the schema and the API docs. */
 #define BK_DEFAULT(json) BK__RULE(fallback, json)   /**< JSON text used when absent: "20". */
 
+/** @def BK_MIN
+ *  Least value of a number.
+ *  @def BK_MAX
+ *  Greatest value of a number.
+ *  @def BK_LEN
+ *  Bounds of a length: a string's in code points, an array's in items.
+ *  @def BK_HAS
+ *  Names a bool member that says whether the field was there (and not null). */
 #ifdef __cplusplus
 
 #define BK__END             [](bk_field &) {}
 #define BK__RULE(what, val) [](bk_field &f) { f.what = val; }
 
-/** Least value of a number. */
 #define BK_MIN(n)                                                                                \
     [](bk_field &f) {                                                                            \
         f.has_min = true;                                                                        \
         f.min_i64 = (int64_t)(n);                                                                \
         f.min_f64 = (double)(n);                                                                 \
     }
-/** Greatest value of a number. */
 #define BK_MAX(n)                                                                                \
     [](bk_field &f) {                                                                            \
         f.has_max = true;                                                                        \
         f.max_i64 = (int64_t)(n);                                                                \
         f.max_f64 = (double)(n);                                                                 \
     }
-/** Bounds of a length: a string's in code points, an array's in items. */
 #define BK_LEN(least, most)                                                                      \
     [](bk_field &f) {                                                                            \
         f.has_len = true;                                                                        \
         f.min_len = (least);                                                                     \
         f.max_len = (most);                                                                      \
     }
-/** Names a bool member that says whether the field was there (and not null). */
 #define BK_HAS(slot)                                                                           \
     [](bk_field &f) {                                                                            \
         f.has = true;                                                                            \

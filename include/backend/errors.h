@@ -74,11 +74,11 @@ typedef struct bk_field_error {
 
 /** One link of the chain that explains an error. */
 typedef struct bk_error_link {
-    bk_err                      code;
+    bk_err                      code;    /**< What the function returned. */
     bk_str                      message; /**< May be empty. */
-    const char                 *file;
-    int                         line;
-    const struct bk_error_link *cause; /**< The older link; NULL for the first one recorded. */
+    const char                 *file;    /**< Where it was recorded. */
+    int                         line;    /**< Likewise. */
+    const struct bk_error_link *cause;   /**< The older link; NULL for the first one recorded. */
 } bk_error_link;
 
 /** The HTTP status of @p err: 200 for BK_OK, 4xx or 5xx otherwise. @threads Any. */

@@ -83,12 +83,26 @@ BK_API BK_NODISCARD bk_err bk_json_f64(const bk_json *value, double *out);
 BK_API bool bk_json_bool(const bk_json *value);
 
 /* Building: values in @p arena. */
+
+/** An object without members. */
 BK_API BK_NODISCARD bk_json *bk_json_new_object(bk_arena *arena);
+
+/** An array without items. */
 BK_API BK_NODISCARD bk_json *bk_json_new_array(bk_arena *arena);
+
+/** JSON's null. */
 BK_API BK_NODISCARD bk_json *bk_json_new_null(bk_arena *arena);
-BK_API BK_NODISCARD bk_json *bk_json_new_str(bk_arena *arena, bk_str text); /**< Copied; UTF-8. */
+
+/** A string. @param text  Copied; UTF-8. */
+BK_API BK_NODISCARD bk_json *bk_json_new_str(bk_arena *arena, bk_str text);
+
+/** An integer, exact. */
 BK_API BK_NODISCARD bk_json *bk_json_new_i64(bk_arena *arena, int64_t value);
-BK_API BK_NODISCARD bk_json *bk_json_new_f64(bk_arena *arena, double value); /**< Finite. */
+
+/** A number. @param value  Finite. */
+BK_API BK_NODISCARD bk_json *bk_json_new_f64(bk_arena *arena, double value);
+
+/** true or false. */
 BK_API BK_NODISCARD bk_json *bk_json_new_bool(bk_arena *arena, bool value);
 
 /** Puts @p value, which is taken, under @p key at the end of @p object; the key must be new. */
@@ -119,19 +133,34 @@ typedef struct bk_json_writer {
     uint8_t  state;   /**< Not yours: what may come next. */
 } bk_json_writer;
 
-BK_API void bk_json_begin_object(bk_json_writer *writer);
-BK_API void bk_json_end_object(bk_json_writer *writer);
-BK_API void bk_json_begin_array(bk_json_writer *writer);
-BK_API void bk_json_end_array(bk_json_writer *writer);
+BK_API void bk_json_begin_object(bk_json_writer *writer); /**< `{` */
+BK_API void bk_json_end_object(bk_json_writer *writer);   /**< `}` */
+BK_API void bk_json_begin_array(bk_json_writer *writer);  /**< `[` */
+BK_API void bk_json_end_array(bk_json_writer *writer);    /**< `]` */
+
+/** The key of the next value of an object. That it is new is for the caller to see to. */
 BK_API void bk_json_write_key(bk_json_writer *writer, bk_str key);
-BK_API void bk_json_write_str(bk_json_writer *writer, bk_str text); /**< Absent: null. Bytes that
-                                                                         are no UTF-8: U+FFFD. */
+
+/** A string; null when @p text is absent. Bytes that are no UTF-8 become U+FFFD. */
+BK_API void bk_json_write_str(bk_json_writer *writer, bk_str text);
+
+/** An integer, with all its digits. */
 BK_API void bk_json_write_i64(bk_json_writer *writer, int64_t value);
-BK_API void bk_json_write_f64(bk_json_writer *writer, double value); /**< NaN, infinity: null. */
+
+/** A number, in its shortest form that reads back the same; null for NaN and infinity. */
+BK_API void bk_json_write_f64(bk_json_writer *writer, double value);
+
+/** true or false. */
 BK_API void bk_json_write_bool(bk_json_writer *writer, bool value);
+
+/** null. */
 BK_API void bk_json_write_null(bk_json_writer *writer);
-BK_API void bk_json_write_time(bk_json_writer *writer, bk_time value); /**< RFC 3339 string. */
-BK_API void bk_json_write_raw(bk_json_writer *writer, bk_str json); /**< One value, as it is. */
+
+/** A time as a string, RFC 3339. */
+BK_API void bk_json_write_time(bk_json_writer *writer, bk_time value);
+
+/** A value that is JSON already, as it is. */
+BK_API void bk_json_write_raw(bk_json_writer *writer, bk_str json);
 
 BK_END_DECLS
 

@@ -34,11 +34,11 @@ typedef enum bk_kv_type { BK_KV_STR, BK_KV_I64, BK_KV_F64, BK_KV_BOOL } bk_kv_ty
 
 /** A field of a log line. Made by the bk_kv_ functions; borrowed for the call. */
 typedef struct bk_kv {
-    const char *name;
-    bk_kv_type  type;
-    bk_str      str;
-    int64_t     i64;
-    double      f64;
+    const char *name; /**< Its key. */
+    bk_kv_type  type; /**< Which of the next it has. */
+    bk_str      str;  /**< A text. */
+    int64_t     i64;  /**< An integer; of a bool, 0 or 1. */
+    double      f64;  /**< A number. */
 } bk_kv;
 
 static inline bk_kv bk_kv_str(const char *name, bk_str value)

@@ -38,7 +38,7 @@ typedef bk_err (*bk_middleware_fn)(bk_req *req, bk_res *res, bk_next *next, void
 
 /** A middleware with its data, as functions that make one return it. */
 typedef struct bk_middleware {
-    bk_middleware_fn fn;
+    bk_middleware_fn fn;   /**< NULL ends a list. */
     void            *data; /**< May be NULL. Borrowed as long as the app lives. */
 } bk_middleware;
 

@@ -19,14 +19,14 @@ BK_BEGIN_DECLS
 
 /** One name and value, as headers, query, form and cookies have them. */
 typedef struct bk_pair {
-    bk_str name;
-    bk_str value;
+    bk_str name;  /**< Of a header in lower case, else as sent. */
+    bk_str value; /**< May be empty. */
 } bk_pair;
 
 /** A list of pairs, in the order in which they came. */
 typedef struct bk_pairs {
-    const bk_pair *items;
-    size_t         count;
+    const bk_pair *items; /**< NULL when there is none. */
+    size_t         count; /**< How many there are. */
 } bk_pairs;
 
 /** One part of a multipart/form-data body. */
@@ -35,13 +35,13 @@ typedef struct bk_part {
     bk_str filename;     /**< The base name only, control characters removed; absent if none. Never
                               use it as a path. */
     bk_str content_type; /**< "text/plain" when the client sent none. */
-    bk_str data;
+    bk_str data;         /**< Its bytes. */
 } bk_part;
 
 /** The parts of a body, in order. */
 typedef struct bk_parts {
-    const bk_part *items;
-    size_t         count;
+    const bk_part *items; /**< NULL when there is none. */
+    size_t         count; /**< How many there are. */
 } bk_parts;
 
 /** Bounds of a multipart body. Zero means default. */
@@ -53,7 +53,7 @@ typedef struct bk_multipart_opts {
 } bk_multipart_opts;
 
 BK_API bk_arena *bk_req_arena(bk_req *req); /**< Lives until the answer is sent. */
-BK_API bk_app *bk_req_app(const bk_req *req);
+BK_API bk_app *bk_req_app(const bk_req *req); /**< The app that it came to. */
 
 /** What bk_app_opts.on_worker_start made; NULL when there is none. */
 BK_API void *bk_req_state(const bk_req *req);
@@ -62,7 +62,7 @@ BK_API void *bk_req_state(const bk_req *req);
  *  and in problem answers. */
 BK_API bk_str bk_req_id(bk_req *req);
 
-BK_API bk_method bk_req_method(const bk_req *req);
+BK_API bk_method bk_req_method(const bk_req *req); /**< GET, POST and so on. */
 BK_API bk_str bk_req_path(const bk_req *req);  /**< As sent, without the query. */
 BK_API bk_str bk_req_query(const bk_req *req); /**< As sent, without '?'; absent if none. */
 BK_API bk_str bk_req_host(const bk_req *req);  /**< As sent, with port; absent in HTTP/1.0. */

@@ -63,12 +63,12 @@ typedef struct bk_route_opts {
 
 /** What bk_router_walk() tells of a route. Borrowed for the call. */
 typedef struct bk_route_info {
-    bk_method            method;
+    bk_method            method;  /**< The one that it answers. */
     const char          *pattern; /**< Whole, with the prefixes of its groups. */
-    const bk_route_opts *opts;
+    const bk_route_opts *opts;    /**< Its settings; the name is filled in. */
     size_t               middlewares; /**< How many wrap it. */
     const char          *file;        /**< Where it was registered. */
-    int                  line;
+    int                  line;        /**< Likewise. */
 } bk_route_info;
 
 /** Called by bk_router_walk(). */
@@ -109,13 +109,20 @@ BK_API void bk_router_walk(const bk_router *router, bk_route_fn fn, void *data);
 #define BK__ROUTE_(method, router, pattern, handler, ...)                                        \
     bk_route_at(__FILE__, __LINE__, router, method, pattern, handler, BK__FIRST_OPTS(__VA_ARGS__))
 
-/* bk_get(router, "/products/{id}", handler) or bk_get(router, "/products/{id}", handler, &opts) */
+/** Registers a route for GET, and so for HEAD: `bk_get(router, "/products/{id}", handler)`, or with
+ *  bk_route_opts: `bk_get(router, "/products/{id}", handler, &opts)`. */
 #define bk_get(router, pattern, ...)     BK__ROUTE(BK_METHOD_GET, router, pattern, __VA_ARGS__)
+/** The same for POST. */
 #define bk_post(router, pattern, ...)    BK__ROUTE(BK_METHOD_POST, router, pattern, __VA_ARGS__)
+/** The same for PUT. */
 #define bk_put(router, pattern, ...)     BK__ROUTE(BK_METHOD_PUT, router, pattern, __VA_ARGS__)
+/** The same for PATCH. */
 #define bk_patch(router, pattern, ...)   BK__ROUTE(BK_METHOD_PATCH, router, pattern, __VA_ARGS__)
+/** The same for DELETE. */
 #define bk_delete(router, pattern, ...)  BK__ROUTE(BK_METHOD_DELETE, router, pattern, __VA_ARGS__)
+/** The same for HEAD, where it is not to be what GET makes of it. */
 #define bk_head(router, pattern, ...)    BK__ROUTE(BK_METHOD_HEAD, router, pattern, __VA_ARGS__)
+/** The same for OPTIONS, which is answered with `Allow` otherwise. */
 #define bk_options(router, pattern, ...) BK__ROUTE(BK_METHOD_OPTIONS, router, pattern, __VA_ARGS__)
 
 BK_END_DECLS

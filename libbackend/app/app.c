@@ -79,6 +79,7 @@ static void set_up_server(bk_app *app, const bk_app_opts *opts)
     server->limits = opts->limits;
     server->timeouts = opts->timeouts;
     fill_defaults(server);
+    server->forwarded = opts->forwarded;
     server->no_etag = opts->no_etag;
     server->half_close_is_gone = opts->half_close_is_gone;
     server->keep_work_of_gone = opts->keep_work_of_gone;

@@ -130,15 +130,16 @@ static void add_field(struct bk__log_line *line, const bk_kv *kv)
 
 static void fill(struct bk__log_line *line, bk_log_level level, const char *event)
 {
-    const struct bk__task *task = bk__task_current;
+    struct bk__task *task = bk__task_current;
     char start[32];
     int len = snprintf(start, sizeof(start), "{\"level\":%d", (int)level);
     bk__log_line_init(line, bk_str_at(start, (size_t)len));
     bk__log_line_i64(line, "time", bk_time_now() / 1000);
     bk__log_line_raw(line, origin());
     bk__log_line_str(line, "msg", bk_str_of(event));
-    if (task != NULL && bk_str_present(task->request_id))
-        bk__log_line_str(line, "reqId", task->request_id);
+    bk_str id = task != NULL ? bk__task_request_id(task) : (bk_str){NULL, 0};
+    if (bk_str_present(id))
+        bk__log_line_str(line, "reqId", id);
     if (task != NULL && bk_str_present(task->route))
         bk__log_line_str(line, "route", task->route);
 }

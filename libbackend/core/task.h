@@ -21,7 +21,8 @@ struct bk__task {
     bk_field_error      *fields;       /* in error_arena; NULL while there are none */
     uint32_t             field_count, field_cap;
     const char          *name;         /* for logs and crash reports; may be NULL */
-    bk_str               request_id;   /* absent outside requests */
+    bk_str               request_id;   /* absent outside requests; see bk__task_request_id() */
+    void               (*identify)(struct bk__task *task); /* makes it; NULL: there is none */
     bk_str               route;        /* the pattern; absent outside requests */
 };
 
@@ -31,6 +32,15 @@ extern _Thread_local struct bk__task *bk__task_current
 
 /* The running task, or the thread's own. Never NULL. */
 struct bk__task *bk__task_self(void);
+
+/* The id of the request that is being served, made now if nobody has asked yet; absent outside
+ * requests. */
+static inline bk_str bk__task_request_id(struct bk__task *task)
+{
+    if (task->request_id.ptr == NULL && task->identify != NULL)
+        task->identify(task);
+    return task->request_id;
+}
 
 /* Where errors are recorded: an arena within the task's own. It is emptied whenever errors are
  * forgotten, since a fiber that never ends must not grow by each error that it meets. */

@@ -143,7 +143,7 @@ bk_err bk_group_spawn(bk_group *group, const char *name, bk_fiber_fn fn, void *d
     child->fn = fn;
     child->data = data;
     bk__list_push(&group->children, &child->link);
-    fiber->task.request_id = opener->task.request_id;
+    fiber->task.request_id = bk__task_request_id(&opener->task);
     fiber->task.route = opener->task.route;
     bk__fiber_set_deadline(fiber, opener->deadline);
     bk__fiber_on_done(fiber, on_done, child);

@@ -162,6 +162,14 @@ static bk_err serve(void *data)
     return BK_OK;
 }
 
+/* For log lines: most requests write none, so their id is not made beforehand. */
+static void identify(struct bk__task *task)
+{
+    bk_fiber *fiber = bk__container_of(task, bk_fiber, task);
+
+    (void)bk_req_id(fiber->data);
+}
+
 void bk__req_begin(bk_req *req)
 {
     struct bk__server *server = req->server;
@@ -174,6 +182,7 @@ void bk__req_begin(bk_req *req)
     bk__list_push(&server->requests, &req->link);
     server->request_count++;
     bk__fiber_set_deadline(req->fiber, bk__server_after(server, ms));
+    req->fiber->task.identify = identify;
     bk__fiber_begin(req->fiber, serve, req);
 }
 

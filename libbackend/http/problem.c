@@ -65,6 +65,16 @@ static void write_fields(bk_json_writer *w, const bk_field_error *fields, size_t
     bk_json_end_array(w);
 }
 
+/* A URI reference: ids of our own are UUIDs, those of a proxy are what they are. */
+static bk_str instance(bk_req *req)
+{
+    bk_str id = bk_req_id(req);
+
+    if (bk_str_eq(id, bk__req_header(req, BK_LIT("x-request-id"))))
+        return id;
+    return bk_arena_printf(bk_req_arena(req), "urn:uuid:%.*s", (int)id.len, id.ptr);
+}
+
 void bk__problem_render(bk_req *req, bk_err err)
 {
     bk_res               *res = &req->res;
@@ -72,7 +82,6 @@ void bk__problem_render(bk_req *req, bk_err err)
     const bk_field_error *fields = bk_error_fields(&count);
     int                   status = status_of(req, err, count);
     bk_str                message = first_message(err);
-    bk_str                id = bk_req_id(req);
 
     if (status >= 500 && req->refusal == BK_OK)
         bk__problem_log(req, err);
@@ -92,7 +101,7 @@ void bk__problem_render(bk_req *req, bk_err err)
         bk_json_write_str(w, message);
     }
     bk_json_write_key(w, BK_LIT("instance"));
-    bk_json_write_str(w, bk_arena_printf(bk_req_arena(req), "urn:uuid:%.*s", (int)id.len, id.ptr));
+    bk_json_write_str(w, instance(req));
     if (status < 500 && count != 0)
         write_fields(w, fields, count);
     bk_json_end_object(w);

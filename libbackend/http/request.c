@@ -154,17 +154,24 @@ bk_str bk__req_peer(bk_req *req)
     return req->peer;
 }
 
+/* A header that only counts when proxies are known to set it. */
+static bk_str proxy_header(const bk_req *req, bool set_by_proxies, bk_str name)
+{
+    return set_by_proxies ? bk__req_header(req, name) : (bk_str){NULL, 0};
+}
+
 /* Client, scheme and host, as trusted proxies tell. */
 static void resolve(bk_req *req)
 {
     struct bk__forwarded found = {.client = bk__req_peer(req)};
+    bool                 forwarded = req->server->forwarded;
 
     if (req->server->trust != NULL)
         bk__forwarded_resolve(bk_req_arena(req), req->server->trust, found.client,
-                              bk__req_header(req, BK_LIT("forwarded")),
-                              bk__req_header(req, BK_LIT("x-forwarded-for")),
-                              bk__req_header(req, BK_LIT("x-forwarded-proto")),
-                              bk__req_header(req, BK_LIT("x-forwarded-host")), &found);
+                              proxy_header(req, forwarded, BK_LIT("forwarded")),
+                              proxy_header(req, !forwarded, BK_LIT("x-forwarded-for")),
+                              proxy_header(req, !forwarded, BK_LIT("x-forwarded-proto")),
+                              proxy_header(req, !forwarded, BK_LIT("x-forwarded-host")), &found);
     req->client = found.client;
     req->scheme = bk_str_present(found.scheme) ? found.scheme
                   : req->secure                ? BK_LIT("https")
@@ -260,11 +267,12 @@ bk_str bk_req_query_str(bk_req *req, const char *name)
 bk_err bk_req_query_i64(bk_req *req, const char *name, int64_t fallback, int64_t min, int64_t max,
                         int64_t *out)
 {
-    bk_str  text = bk_req_query_str(req, name);
     int64_t value = fallback;
+    bk_str  text;
+    bk_err  err = bk__form_find(bk_req_arena(req), req->query, bk_str_of(name), &text);
 
-    if (bk_str_present(text)) {
-        if (bk_str_to_i64(text, &value) != BK_OK)
+    if (err != BK_OK || bk_str_present(text)) {
+        if (err != BK_OK || bk_str_to_i64(text, &value) != BK_OK)
             return bk_fail_field(BK_EINVAL, bk_str_of(name), BK_LIT("type"),
                                  BK_LIT("must be an integer"));
         if (value < min || value > max)

@@ -23,6 +23,7 @@ struct bk__server {
     struct bk__trust    *trust;
     bk_str               secret; /* absent: signing is refused */
     void                *state;  /* of on_worker_start */
+    bool                 forwarded; /* proxies set Forwarded rather than X-Forwarded-* */
     bool                 no_etag, half_close_is_gone, keep_work_of_gone;
     int                  invalid_status;
     bool                 draining;   /* answers close their connections */

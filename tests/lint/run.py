@@ -7,7 +7,7 @@ import importlib
 import pathlib
 import sys
 
-CHECKS = ["layers", "api", "yields", "size", "statics", "lists"]
+CHECKS = ["layers", "api", "yields", "size", "statics", "lists", "snippets"]
 
 
 def main(names):
