@@ -35,8 +35,8 @@ static bk_err both(bk_req *req, bk_res *res) /* GET /both: as long as the slower
     struct ask *price = BK_NEW(arena, struct ask), *stock = BK_NEW(arena, struct ask);
     price->ms = 20, stock->ms = 30;
 
-    BK_TRY(bk_group_spawn(group, "price", ask_one, price));
-    BK_TRY(bk_group_spawn(group, "stock", ask_one, stock));
+    bk_group_spawn(group, "price", ask_one, price);
+    bk_group_spawn(group, "stock", ask_one, stock);
     BK_TRY(bk_group_wait(group)); /* the first that fails cancels the other */
     long long sum = price->answer + stock->answer;
     return bk_res_text(res, 200, bk_arena_printf(arena, "%lld\n", sum));

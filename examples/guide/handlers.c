@@ -14,7 +14,7 @@ static bk_err greet(bk_req *req, bk_res *res) /* GET /greet/{name}?times=3 */
 
     bk_buf text = {.arena = bk_req_arena(req)};
     while (times-- > 0)
-        bk_buf_printf(&text, "Hello, %.*s!\n", (int)name.len, name.ptr);
+        bk_buf_printf(&text, "Hello, %.*s!\n", BK_PRI(name));
     return bk_res_text(res, 200, bk_buf_str(&text));
 }
 /* end of snippet */

@@ -78,10 +78,10 @@ void middleware_routes(bk_router *router)
     static const bk_middleware admin[] = {{only_admins, NULL}, {NULL, NULL}};
     static const bk_middleware mild[] = {{empty_when_missing, NULL}, {NULL, NULL}};
 
-    bk_use(router, timed, NULL); /* around every request, when this is the app's own router */
+    bk_use(router, bk_mw(timed, NULL)); /* around every request, when this is the app's own router */
 
     bk_router *own = bk_router_group(router, "/own");
-    bk_use(own, signed_in, token); /* around the routes of the group */
+    bk_use(own, bk_mw(signed_in, token)); /* around the routes of the group */
     bk_get(own, "/me", me);
     bk_get(own, "/users", me, &(bk_route_opts){.use = admin}); /* around this route */
     bk_get(own, "/list", missing, &(bk_route_opts){.use = mild});

@@ -4,8 +4,8 @@
 static bk_err hello(bk_req *req, bk_res *res)
 {
     bk_str name = bk_req_param(req, "name");
-    return bk_res_text(
-        res, 200, bk_arena_printf(bk_req_arena(req), "Hello, %.*s!\n", (int)name.len, name.ptr));
+    return bk_res_text(res, 200,
+                       bk_arena_printf(bk_req_arena(req), "Hello, %.*s!\n", BK_PRI(name)));
 }
 
 static bk_err index_page(bk_req *req, bk_res *res)

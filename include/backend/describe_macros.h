@@ -135,13 +135,16 @@ inline bk_field bk_field_make(Actual *, const char *name, size_t offset, bk_fiel
 #define BK_MIN(n)           .has_min = true, .min_i64 = (int64_t)(n), .min_f64 = (double)(n)
 #define BK_MAX(n)           .has_max = true, .max_i64 = (int64_t)(n), .max_f64 = (double)(n)
 #define BK_LEN(least, most) .has_len = true, .min_len = (least), .max_len = (most)
-#define BK_HAS(slot)      .has = true, .has_offset = offsetof(bk__self, slot)
+#define BK_HAS(slot)        .has = true, .has_offset = offsetof(bk__self, slot) * BK__SAME_TYPE(slot, bool)
+
+/* 1, or an error of the compiler when the member is of another type. */
+#define BK__SAME_TYPE(slot, ctype) sizeof(char[_Generic(((bk__self *)0)->slot, ctype : 1)])
 
 #define BK__FIELD(kind, ctype, slot, ...)                                                      \
     {                                                                                            \
         .member = #slot, .offset = offsetof(bk__self, slot), .type = kind,              \
         .item_bytes = sizeof(((bk__self *)0)->slot),                                           \
-        .checked = sizeof(0 ? &((bk__self *)0)->slot : (ctype *)0), __VA_ARGS__                \
+        .checked = BK__SAME_TYPE(slot, ctype), __VA_ARGS__                                       \
     }
 #define BK__FIELD_ENUM(slot, values, ...)                                                      \
     BK__FIELD(BK_TYPE_ENUM, int, slot, .names = values, __VA_ARGS__)

@@ -63,7 +63,9 @@ BK_API bk_err bk_fiber_interrupted(void);
  * Waits until bk_fiber_wake(). The building block for bridging foreign callbacks; prefer what
  * sync.h has.
  *
- * @return BK_OK when woken (also when the wake came just before); BK_ETIMEDOUT; BK_ECANCELED.
+ * A wake may be a stale one, meant for a wait that ended otherwise: look at what you wait for, and park again.
+ *
+ * @return BK_OK when woken (also when the wake came before); BK_ETIMEDOUT; BK_ECANCELED.
  */
 BK_API BK_NODISCARD BK_YIELDS bk_err bk_fiber_park(void);
 
@@ -115,18 +117,23 @@ BK_API BK_NODISCARD bk_group *bk_group_open(void);
 /**
  * Starts a child. It has the deadline of the fiber that opened the group.
  *
- * @param name  Borrowed; a literal is best.
- * @param data  Borrowed until the group ends; may be NULL.
- * @return BK_OK; BK_EUNAVAILABLE when the app has as many fibers as it may; BK_ECANCELED when the
- *         group was cancelled.
+ * Where that cannot be done, the group fails as if the child had run and failed: bk_group_wait() returns
+ * BK_EUNAVAILABLE when the app has as many fibers as it may. So a function that has started a child has one way
+ * on, to bk_group_wait(), and what it lent to its children stays valid. In a group that was cancelled or has failed,
+ * the child does not run.
+ *
+ * @param group  May be used by the opener and by children of the group.
+ * @param name   Borrowed; a literal is best.
+ * @param fn     Runs on the new fiber.
+ * @param data   Borrowed until the group ends; may be NULL.
  */
-BK_API BK_NODISCARD bk_err bk_group_spawn(bk_group *group, const char *name, bk_fiber_fn fn,
-                                          void *data);
+BK_API void bk_group_spawn(bk_group *group, const char *name, bk_fiber_fn fn, void *data);
 
 /**
  * Waits for all children. The first that fails cancels the others. When the waiting fiber is
  * cancelled or runs out of time, the children are cancelled, and still waited for.
  *
+ * @param group  Only by the fiber that opened it. Afterwards it is empty and can be used again.
  * @return BK_OK when all did; else the error of the first that failed, with its chain.
  */
 BK_API BK_NODISCARD BK_YIELDS bk_err bk_group_wait(bk_group *group);

@@ -14,7 +14,7 @@
  *     observe(histogram, bk_now_ns() - start);
  *     return err;
  * }
- * bk_use(api, timed, histogram);
+ * bk_use(api, bk_mw(timed, histogram));
  * @endcode
  *
  * When an error comes back from bk_next_run(), nothing is rendered yet: a middleware may look at
@@ -33,7 +33,7 @@ BK_BEGIN_DECLS
 /** What comes after a middleware. Borrowed for its call. */
 typedef struct bk_next bk_next;
 
-/** A middleware. @param data  What was given to bk_use(). */
+/** A middleware. @param data  What stands beside it in its bk_middleware. */
 typedef bk_err (*bk_middleware_fn)(bk_req *req, bk_res *res, bk_next *next, void *data);
 
 /** A middleware with its data, as functions that make one return it. */
@@ -41,6 +41,13 @@ typedef struct bk_middleware {
     bk_middleware_fn fn;   /**< NULL ends a list. */
     void            *data; /**< May be NULL. Borrowed as long as the app lives. */
 } bk_middleware;
+
+/** A middleware of your own, with the data that it is to be called with; @p data may be NULL. */
+static inline bk_middleware bk_mw(bk_middleware_fn fn, void *data)
+{
+    bk_middleware middleware = {fn, data};
+    return middleware;
+}
 
 /** Runs the rest of the onion: the next middleware, or the handler. At most once per call of a
  *  middleware; again is a bug and stops the program. */

@@ -89,7 +89,7 @@ BK_API void bk_router_mount(bk_router *parent, const char *prefix, bk_router *ch
 
 /** Adds a middleware around all routes of @p router, also those registered before. Not for its 404s,
  *  except on the app's own router, whose middleware runs for every request. */
-BK_API void bk_use(bk_router *router, bk_middleware_fn fn, void *data);
+BK_API void bk_use(bk_router *router, bk_middleware middleware);
 
 /** Registers a route; what the macros below call.
  *  @param opts  May be NULL; copied. */

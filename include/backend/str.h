@@ -30,6 +30,9 @@ static inline bool bk_str_eq(bk_str a, bk_str b)
     return a.len == b.len && (a.len == 0 || memcmp(a.ptr, b.ptr, a.len) == 0);
 }
 
+/** Both arguments that printf's "%.*s" wants: `printf("%.*s", BK_PRI(name))`. */
+#define BK_PRI(text) (int)(text).len, ((text).ptr != NULL ? (text).ptr : "")
+
 /** True when there is a value, be it empty. */
 static inline bool bk_str_present(bk_str text)
 {

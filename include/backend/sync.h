@@ -35,8 +35,8 @@ BK_API void bk_mutex_unlock(bk_mutex *mutex);
 /** Fibers that wait for something to become true. */
 typedef struct bk_cond bk_cond;
 
-BK_API BK_NODISCARD bk_cond *bk_cond_new(void); /**< Yours: bk_cond_free(). */
-BK_API void bk_cond_free(bk_cond *cond);        /**< Nobody may wait. NULL is fine. */
+BK_API BK_NODISCARD bk_cond *bk_cond_new(void);           /**< Yours: bk_cond_free(). */
+BK_API void                  bk_cond_free(bk_cond *cond); /**< Nobody may wait. NULL is fine. */
 
 /** Waits for a signal. Check what you wait for in a loop: another fiber may have come first. */
 BK_API BK_NODISCARD BK_YIELDS bk_err bk_cond_wait(bk_cond *cond);

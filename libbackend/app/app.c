@@ -18,6 +18,7 @@
 #include <backend/loop.h>
 #include <backend/str.h>
 
+#include "app/shadow.h"
 #include "core/assert.h"
 #include "fiber/fiber.h"
 #include "http/http1.h"
@@ -265,6 +266,15 @@ static void fit_connections(struct bk__server *server)
         server->limits.connections = (uint32_t)room;
 }
 
+static void refuse_shadows(void)
+{
+    const char *name = bk__shadowed_symbol();
+
+    if (name != NULL)
+        bk__setup_error(name, 0, "the program defines a function that libh2o uses under this name; rename it "
+                                 "or make it static (docs/guide/embedding.md)");
+}
+
 static bool has_tls(const struct bk__server *server)
 {
     for (const struct bk__listener *it = server->listeners; it != NULL; it = it->next)
@@ -299,6 +309,7 @@ bk_err bk__app_start(bk_app *app, const struct bk__app_start_opts *opts)
     };
 
     bk_assert(app->loop == NULL);
+    refuse_shadows();
     fit_connections(server);
     server->draining = false;
     server->table = bk__table_new(app->router);

@@ -97,6 +97,16 @@ bk_group *bk_group_open(void)
     return group;
 }
 
+/* The first failure counts: it is kept with its chain, taken from @p from. */
+static void fail_group(bk_group *group, bk_err err, const struct bk__task *from, const bk_fiber *spared)
+{
+    if (group->result != BK_OK)
+        return;
+    group->result = err;
+    bk__task_adopt(&group->failure, from);
+    cancel_all_but(group, spared);
+}
+
 /* The outermost function of a child. One that fails is left to clean up in peace: it is not
  * cancelled. */
 static bk_err run(void *data)
@@ -105,11 +115,8 @@ static bk_err run(void *data)
     bk_group *group = child->group;
     bk_err err = child->fn(child->data);
 
-    if (err == BK_OK || group->result != BK_OK)
-        return err;
-    group->result = err;
-    bk__task_adopt(&group->failure, &child->fiber->task);
-    cancel_all_but(group, child->fiber);
+    if (err != BK_OK)
+        fail_group(group, err, &child->fiber->task, child->fiber);
     return err;
 }
 
@@ -125,16 +132,22 @@ static void on_done(bk_fiber *fiber, bk_err result, void *data)
         bk_fiber_wake(group->opener);
 }
 
-bk_err bk_group_spawn(bk_group *group, const char *name, bk_fiber_fn fn, void *data)
+void bk_group_spawn(bk_group *group, const char *name, bk_fiber_fn fn, void *data)
 {
     bk_fiber *opener = group->opener;
 
-    if (group->cancelled)
-        return BK_ECANCELED;
+    if (group->cancelled) {
+        if (group->result == BK_OK)
+            group->result = BK_ECANCELED;
+        return;
+    }
     bk_fiber *fiber = bk__fiber_new(opener->loop, name);
-    if (fiber == NULL)
-        return bk_fail(BK_EUNAVAILABLE, "%s: no room for a fiber, %zu are running", name,
-                       opener->loop->fiber_count);
+    if (fiber == NULL) {
+        bk_err err = bk_fail(BK_EUNAVAILABLE, "%s: no room for a fiber, %zu are running", name,
+                             opener->loop->fiber_count);
+        fail_group(group, err, bk__task_self(), NULL);
+        return;
+    }
     struct bk__link *spare = bk__list_pop(&group->spare);
     struct child *child = spare != NULL ? bk__container_of(spare, struct child, link)
                                         : BK_NEW(&opener->task.arena, struct child);
@@ -148,7 +161,6 @@ bk_err bk_group_spawn(bk_group *group, const char *name, bk_fiber_fn fn, void *d
     bk__fiber_set_deadline(fiber, opener->deadline);
     bk__fiber_on_done(fiber, on_done, child);
     bk__fiber_begin_later(fiber, run, child);
-    return BK_OK;
 }
 
 void bk_group_cancel(bk_group *group)

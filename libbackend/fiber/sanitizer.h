@@ -4,6 +4,9 @@
  * Both follow the stack pointer and are lost when it jumps. ASan must be told before and after each
  * switch (and keeps a "fake stack" per stack); TSan sees each fiber as a thread of its own. Without them
  * all of this is nothing.
+ *
+ * All must be inlined, also without optimization: a function of its own would be entered on one stack and left on
+ * another, by TSan's count.
  */
 #ifndef BK_FIBER_SANITIZER_H
 #define BK_FIBER_SANITIZER_H
@@ -34,8 +37,10 @@
 #include <sanitizer/tsan_interface.h>
 #endif
 
+#define BK__INLINE static inline __attribute__((always_inline))
+
 /* On the loop's stack, before switching to @p fiber. */
-static inline void bk__sanitizer_enter(struct bk_loop *loop, bk_fiber *fiber)
+BK__INLINE void bk__sanitizer_enter(struct bk_loop *loop, bk_fiber *fiber)
 {
 #ifdef BK__ASAN
     __sanitizer_start_switch_fiber(&loop->asan_fake_stack, fiber->block + BK__STACK_GUARD,
@@ -49,7 +54,7 @@ static inline void bk__sanitizer_enter(struct bk_loop *loop, bk_fiber *fiber)
 }
 
 /* On the loop's stack, after a fiber switched back. */
-static inline void bk__sanitizer_back_on_loop(struct bk_loop *loop)
+BK__INLINE void bk__sanitizer_back_on_loop(struct bk_loop *loop)
 {
 #ifdef BK__ASAN
     __sanitizer_finish_switch_fiber(loop->asan_fake_stack, NULL, NULL);
@@ -58,7 +63,7 @@ static inline void bk__sanitizer_back_on_loop(struct bk_loop *loop)
 }
 
 /* On a fiber's stack, before switching to the loop's. */
-static inline void bk__sanitizer_leave(struct bk_loop *loop, bk_fiber *fiber)
+BK__INLINE void bk__sanitizer_leave(struct bk_loop *loop, bk_fiber *fiber)
 {
 #ifdef BK__ASAN
     __sanitizer_start_switch_fiber(&fiber->asan_fake_stack, loop->asan_bottom, loop->asan_size);
@@ -70,7 +75,7 @@ static inline void bk__sanitizer_leave(struct bk_loop *loop, bk_fiber *fiber)
 }
 
 /* On a fiber's stack, after being resumed. */
-static inline void bk__sanitizer_back_on_fiber(struct bk_loop *loop, bk_fiber *fiber)
+BK__INLINE void bk__sanitizer_back_on_fiber(struct bk_loop *loop, bk_fiber *fiber)
 {
 #ifdef BK__ASAN
     __sanitizer_finish_switch_fiber(fiber->asan_fake_stack, &loop->asan_bottom, &loop->asan_size);
@@ -79,7 +84,7 @@ static inline void bk__sanitizer_back_on_fiber(struct bk_loop *loop, bk_fiber *f
 }
 
 /* The first thing on a fresh stack: also learns where the loop's stack lies. */
-static inline void bk__sanitizer_first_entry(struct bk_loop *loop)
+BK__INLINE void bk__sanitizer_first_entry(struct bk_loop *loop)
 {
 #ifdef BK__ASAN
     __sanitizer_finish_switch_fiber(NULL, &loop->asan_bottom, &loop->asan_size);
@@ -88,7 +93,7 @@ static inline void bk__sanitizer_first_entry(struct bk_loop *loop)
 }
 
 /* The last thing on a stack that is given up: its fake stack may go. */
-static inline void bk__sanitizer_last_exit(struct bk_loop *loop)
+BK__INLINE void bk__sanitizer_last_exit(struct bk_loop *loop)
 {
 #ifdef BK__ASAN
     __sanitizer_start_switch_fiber(NULL, loop->asan_bottom, loop->asan_size);
@@ -99,7 +104,7 @@ static inline void bk__sanitizer_last_exit(struct bk_loop *loop)
     (void)loop;
 }
 
-static inline void bk__sanitizer_new_fiber(bk_fiber *fiber)
+BK__INLINE void bk__sanitizer_new_fiber(bk_fiber *fiber)
 {
 #ifdef BK__TSAN
     fiber->tsan_fiber = __tsan_create_fiber(0);
@@ -108,7 +113,7 @@ static inline void bk__sanitizer_new_fiber(bk_fiber *fiber)
 }
 
 /* On the loop's stack. Stale frames' redzones must not catch the block's next user. */
-static inline void bk__sanitizer_free_fiber(bk_fiber *fiber)
+BK__INLINE void bk__sanitizer_free_fiber(bk_fiber *fiber)
 {
 #ifdef BK__TSAN
     __tsan_destroy_fiber(fiber->tsan_fiber);

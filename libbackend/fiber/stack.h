@@ -2,9 +2,9 @@
  * stack.h: the stacks of a loop's fibers.
  *
  * A stack is a block of address space: a guard page that may not be touched, then room that the kernel
- * gives page by page as it is used. Blocks are cut from slabs, since each mapping counts against
- * vm.max_map_count, and used ones are kept warm, newest first. From time to time the pages of blocks
- * that nobody needed for a while are given back.
+ * gives page by page as it is used. Blocks are cut from slabs, many at one mmap(); each still counts as two
+ * mappings against vm.max_map_count, which bounds a process to some 32,000. Used ones are kept warm, newest
+ * first. From time to time the pages of blocks that nobody needed for a while are given back.
  */
 #ifndef BK_FIBER_STACK_H
 #define BK_FIBER_STACK_H

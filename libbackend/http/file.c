@@ -233,7 +233,7 @@ static bk_err offer_download(bk_res *res, const char *name)
     bk_str    plain = plain_name(arena, bk_str_of(name), &is_same);
     bk_buf    text = {.arena = arena};
 
-    bk_buf_printf(&text, "attachment; filename=\"%.*s\"", (int)plain.len, plain.ptr);
+    bk_buf_printf(&text, "attachment; filename=\"%.*s\"", BK_PRI(plain));
     if (!is_same && bk_str_utf8(bk_str_of(name))) {
         bk_buf_add(&text, BK_LIT("; filename*=UTF-8''"));
         bk_buf_add(&text, bk__percent_encode(arena, bk_str_of(name)));
@@ -307,7 +307,7 @@ static bk_err send_multipart(const struct document *doc, const struct bk__range 
         bk_str range = range_text(doc, &ranges[i]);
         heads[i] = bk_arena_printf(
             arena, "\r\n--%.*s\r\nContent-Type: %s\r\nContent-Range: %.*s\r\n\r\n", BOUNDARY,
-            boundary, doc->type, (int)range.len, range.ptr);
+            boundary, doc->type, BK_PRI(range));
         length += heads[i].len + ranges[i].last - ranges[i].first + 1;
     }
     bk_str tail = bk_arena_printf(arena, "\r\n--%.*s--\r\n", BOUNDARY, boundary);

@@ -72,7 +72,7 @@ static bk_str instance(bk_req *req)
 
     if (bk_str_eq(id, bk__req_header(req, BK_LIT("x-request-id"))))
         return id;
-    return bk_arena_printf(bk_req_arena(req), "urn:uuid:%.*s", (int)id.len, id.ptr);
+    return bk_arena_printf(bk_req_arena(req), "urn:uuid:%.*s", BK_PRI(id));
 }
 
 void bk__problem_render(bk_req *req, bk_err err)

@@ -7,6 +7,7 @@
 #include <string.h>
 
 #include <backend/arena.h>
+#include <backend/log.h>
 #include <backend/str.h>
 
 #include "core/assert.h"
@@ -82,7 +83,7 @@ static bk_err check_header(bk_str name, bk_str value)
         return bk_fail(BK_EINVAL, "the value of %.*s holds what it may not", (int)name.len,
                        name.ptr);
     if (is_reserved(name))
-        return bk_fail(BK_EINVAL, "%.*s is set by the library", (int)name.len, name.ptr);
+        return bk_fail(BK_EINVAL, "%.*s is set by the library", BK_PRI(name));
     return BK_OK;
 }
 
@@ -321,6 +322,9 @@ static void finish_stream(bk_res *res, bk_err err)
 
     if (res->head.bodiless || res->broken)
         return;
+    if (err == BK_OK && short_of)
+        bk_error("stream.too_short", bk_kv_i64("promised", (int64_t)res->stream_length),
+                 bk_kv_i64("sent", (int64_t)res->stream_sent));
     if (err != BK_OK || short_of) {
         res->broken = true;
         req->transport->abort(req);

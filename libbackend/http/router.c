@@ -75,12 +75,12 @@ static void *room_for_one(bk_arena *arena, void *items, size_t count, size_t *ca
     return more;
 }
 
-void bk_use(bk_router *router, bk_middleware_fn fn, void *data)
+void bk_use(bk_router *router, bk_middleware middleware)
 {
-    bk_assert(fn != NULL);
+    bk_assert(middleware.fn != NULL);
     router->middleware = room_for_one(router->arena, router->middleware, router->middleware_count,
                                       &router->middleware_cap, sizeof *router->middleware);
-    router->middleware[router->middleware_count++] = (bk_middleware){fn, data};
+    router->middleware[router->middleware_count++] = middleware;
 }
 
 void bk_route_at(const char *file, int line, bk_router *router, bk_method method,

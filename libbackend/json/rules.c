@@ -189,7 +189,7 @@ static bool bind_enum(struct bk__bind *bind, const bk_field *field, bk_str text,
     bk_buf names = {.arena = bind->arena};
     for (int i = 0; field->names[i] != NULL; i++)
         bk_buf_printf(&names, "%s%s", i != 0 ? ", " : "", field->names[i]);
-    return bk__bind_error(bind, place, "enum", "must be one of: %.*s", (int)names.len, names.ptr);
+    return bk__bind_error(bind, place, "enum", "must be one of: %.*s", BK_PRI(names));
 }
 
 bool bk__bind_text(struct bk__bind *bind, const bk_field *field, bk_str text, void *slot,

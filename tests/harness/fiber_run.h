@@ -16,6 +16,13 @@
 #include "fiber/fiber.h"
 #include "fiber/loop.h"
 
+/* How many fibers are a crowd. gcc's ThreadSanitizer takes each for a thread and ends at 8,128. */
+#if defined(__SANITIZE_THREAD__)
+#define FIBER_RUN_CROWD 2000
+#else
+#define FIBER_RUN_CROWD 10000
+#endif
+
 #define FIBER_RUN_PATIENCE_NS 20000000000u /* of real time, for what other threads owe */
 
 static inline struct bk_loop *fiber_run_open(const struct bk__loop_opts *opts)
@@ -73,6 +80,15 @@ static inline void run_fibers(bk_fiber_fn fn, void *data)
 {
     run_fibers_with(NULL, fn, data);
 }
+
+/* What fiber_unit_test() has cmocka call. */
+static inline void fiber_run_test(void **fn)
+{
+    run_fibers(*(bk_fiber_fn *)fn, NULL);
+}
+
+/* Like cmocka_unit_test(), for a test that is a bk_fiber_fn and runs alone on a fiber. */
+#define fiber_unit_test(fn) ((struct CMUnitTest){#fn, fiber_run_test, NULL, NULL, (void *)(fn)})
 
 /* Lets the other fibers run until they wait. */
 static inline void settle(void)

@@ -58,17 +58,19 @@ class Answer:
 
 class Client:
     """window: the initial one of streams, where it is not the protocol's default; that of the connection is wide
-    open. receive_buffer: the socket's."""
+    open. narrow: as over a network far away, so that the server's output gets stuck early and in the middle of a
+    write, which on the loopback it otherwise hardly does."""
 
-    def __init__(self, port, window=None, receive_buffer=None, greet=True):
+    def __init__(self, port, window=None, narrow=False, greet=True):
         self.answers = {}
         self.goaways = []  # last stream, code
         self.closed = False
         self.pings = 0
         self.input = b""
         raw = socket.socket()
-        if receive_buffer:
-            raw.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, receive_buffer)
+        if narrow:
+            raw.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4096)
+            raw.setsockopt(socket.IPPROTO_TCP, socket.TCP_MAXSEG, 536)
         raw.settimeout(10)
         raw.connect(("127.0.0.1", port))
         context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)

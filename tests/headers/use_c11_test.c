@@ -207,9 +207,8 @@ static bk_err echo(bk_req *req, bk_res *res)
     int seven = 0;
 
     bk_deadline before = bk_deadline_push(1000);
-    bk_err err = bk_group_spawn(group, "sender", send_back, channel);
-    if (err == BK_OK)
-        err = bk_group_wait(group);
+    bk_group_spawn(group, "sender", send_back, channel);
+    bk_err err = bk_group_wait(group);
     if (err == BK_OK)
         err = bk_channel_recv(channel, &seven);
     bk_deadline_pop(before);
@@ -252,7 +251,7 @@ static void test_an_app_serves(void **state)
     bk_router *router = bk_app_router(app);
     (void)state;
 
-    bk_use(router, around, yes);
+    bk_use(router, bk_mw(around, yes));
     bk_post(router, "/products", create, &(bk_route_opts){.body = product_desc, .name = "create"});
     bk_get(router, "/echo", echo);
     bk_put(router, "/echo", echo);

@@ -195,7 +195,7 @@ bk_err echo(bk_req *req, bk_res *res)
     bk_group *group = bk_group_open();
     auto child = [](void *) -> bk_err { return bk_sleep_ms(1); };
 
-    BK_TRY(bk_group_spawn(group, "child", child, nullptr));
+    bk_group_spawn(group, "child", child, nullptr);
     BK_TRY(bk_group_wait(group));
     BK_TRY(bk_res_stream(res, 200, "text/plain", BK_LENGTH_UNKNOWN));
     return bk_res_write(res, bk_str_of(bk_method_name(bk_req_method(req))));

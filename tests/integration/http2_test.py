@@ -99,30 +99,34 @@ def window_setting(size):
 # --- The fault in h2o that any client can use ---
 
 
-def stuck_client(server, path):
-    """A connection whose output is stuck, because the client reads nothing. Each answer comes wholly before the next
-    (RFC 7540, 5.3), so that wherever the output is stuck, an answer has just been finished. And its streams."""
-    client = Client(server.port, window=1 << 30, receive_buffer=4096)
-    streams = range(1, 200, 2)
+def get_stuck(client, path, first=1):
+    """Asks for so much, and reads nothing, that the server's output gets stuck. Each answer comes wholly before the
+    next (RFC 7540, 5.3), so that wherever it gets stuck, an answer has just been finished. Returns the streams."""
+    streams = range(first, first + 200, 2)
     for stream in streams:
-        after = struct.pack(">IB", max(stream - 2, 0), 15)
+        after = struct.pack(">IB", stream - 2 if stream != first else 0, 15)
         client.send(frame(HEADERS, END_HEADERS | END_STREAM | PRIORITIZED, stream, after + head(b"GET", path)))
     time.sleep(0.5)
-    return client, streams
+    return streams
 
 
 def test_a_window_opened_behind_a_finished_answer_kills_nobody():
     with serving() as server:
-        client, _ = stuck_client(server, b"/large/60000")
-        client.send(window_setting(0), window_setting(1 << 30))
-        time.sleep(0.3)
-        assert server.process.poll() is None, server.words()[-500:]
+        client = Client(server.port, window=1 << 30, narrow=True)
+        for first in (1, 201, 401):  # after the first time, the gate has been shut and opened
+            streams = get_stuck(client, b"/large/60000", first)
+            client.send(window_setting(0), window_setting(1 << 30))
+            time.sleep(0.2)
+            assert server.process.poll() is None, server.words()[-500:]
+            for stream in streams:
+                assert len(client.until_answer(stream).body) == 60000, stream
         client.close()
 
 
 def test_a_window_opened_behind_a_reset_stream_kills_nobody():
     with serving() as server:
-        client, streams = stuck_client(server, b"/stream/1000")
+        client = Client(server.port, window=1 << 30, narrow=True)
+        streams = get_stuck(client, b"/stream/1000")
         client.send(window_setting(0), *[frame(RST_STREAM, 0, s, CANCEL) for s in streams], window_setting(1 << 30))
         time.sleep(0.3)
         assert server.process.poll() is None, server.words()[-500:]
@@ -131,10 +135,10 @@ def test_a_window_opened_behind_a_reset_stream_kills_nobody():
 
 def test_input_that_was_held_is_taken_when_the_client_reads():
     with serving() as server:
-        client, streams = stuck_client(server, b"/large/60000")
-        client.send(frame(PING, 0, 0, b"12345678"))
+        client = Client(server.port, window=1 << 30, narrow=True)
+        streams = get_stuck(client, b"/large/60000")
+        client.send(frame(PING, 0, 0, b"12345678") + post_frame(201) + frame(DATA, END_STREAM, 201, b"body"))
         time.sleep(0.3)
-        client.send(post_frame(201), frame(DATA, END_STREAM, 201, b"body"))
         for stream in streams:
             assert len(client.until_answer(stream).body) == 60000, stream
         assert client.until_answer(201).body == b"4" and client.pings == 1
@@ -593,7 +597,7 @@ def test_a_window_that_opens_slowly_is_progress():
 
 def test_who_reads_nothing_is_cut_off():
     with serving(write_ms=800) as server:
-        client = Client(server.port, window=1 << 30, receive_buffer=4096)
+        client = Client(server.port, window=1 << 30, narrow=True)
         client.send(*[get_frame(s, b"/large/1000000") for s in range(1, 60, 2)])
         time.sleep(4)
         assert not client.send(frame(PING, 0, 0, b"12345678")) or client.until_closed(5)
@@ -603,7 +607,7 @@ def test_who_reads_nothing_is_cut_off():
 def test_memory_does_not_follow_a_client_that_reads_nothing():
     with serving() as server:
         before = server.memory()
-        client = Client(server.port, window=1 << 30, receive_buffer=4096)
+        client = Client(server.port, window=1 << 30, narrow=True)
         client.send(get_frame(1, b"/large/20000000"))
         client.sock.settimeout(0.5)
         sent = 0

@@ -7,6 +7,7 @@ import api
 import layers
 import lists
 import size
+import snippets
 import source
 import statics
 import yields
@@ -158,6 +159,30 @@ class Lists(Tree):
     def test_the_versions_agree(self):
         self.write("include/backend/backend.h", '\n#define BK_VERSION "0.2.0"\n')
         self.assertEqual(self.found(lists), ["include/backend/backend.h:2"])
+
+
+class Snippets(Tree):
+    PAGE = "# Title\n\n<!-- snippet: examples/a/b.c one -->\n```c\n%s```\n"
+
+    def test_what_a_page_shows_is_what_the_file_has(self):
+        self.write("examples/a/b.c", "int a;\n/* snippet: one */\nint b;\n/* end of snippet */\n")
+        self.write("docs/guide/p.md", self.PAGE % "int b;\n")
+        self.assertEqual(self.found(snippets), [])
+        self.write("docs/guide/p.md", self.PAGE % "int c;\n")
+        self.assertEqual(self.found(snippets), ["docs/guide/p.md:4"])
+        snippets.write(self.root)
+        self.assertEqual((self.root / "docs/guide/p.md").read_text(), self.PAGE % "int b;\n")
+
+    def test_code_from_nowhere_and_snippets_for_nobody_are_found(self):
+        self.write("examples/a/b.c", "/* snippet: two */\nint b;\n/* end of snippet */\n")
+        self.write("docs/guide/p.md", self.PAGE % "int b;\n")
+        self.write("README.md", "```c\nint x;\n```\n```sh\nls\n```\n")
+        self.assertEqual(self.found(snippets), ["README.md:1", "docs/guide/p.md:4", "examples/a/b.c:1"])
+
+    def test_a_page_may_show_a_whole_file(self):
+        self.write("examples/a/b.c", "int a;\n")
+        self.write("README.md", "<!-- snippet: examples/a/b.c -->\n```c\nint a;\n```\n")
+        self.assertEqual(self.found(snippets), [])
 
 
 if __name__ == "__main__":

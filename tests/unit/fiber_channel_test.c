@@ -97,7 +97,7 @@ static void test_items_of_any_size_are_copied_whole(void **state)
     }
 }
 
-static bk_err waiting_receivers(void *unused)
+static bk_err test_an_item_goes_to_the_first_waiting_receiver(void *unused)
 {
     bk_channel *channel = bk_channel_new(sizeof(int), 2);
     struct party first = {.channel = channel, .item = -1};
@@ -120,13 +120,7 @@ static bk_err waiting_receivers(void *unused)
     return BK_OK;
 }
 
-static void test_an_item_goes_to_the_first_waiting_receiver(void **state)
-{
-    (void)state;
-    run_fibers(waiting_receivers, NULL);
-}
-
-static bk_err waiting_senders(void *unused)
+static bk_err test_who_waits_to_send_keeps_the_order(void *unused)
 {
     bk_channel *channel = bk_channel_new(sizeof(int), 1);
     struct party second = {.channel = channel, .sends = true, .item = 2};
@@ -152,13 +146,7 @@ static bk_err waiting_senders(void *unused)
     return BK_OK;
 }
 
-static void test_who_waits_to_send_keeps_the_order(void **state)
-{
-    (void)state;
-    run_fibers(waiting_senders, NULL);
-}
-
-static bk_err rendezvous(void *unused)
+static bk_err test_without_capacity_a_send_meets_its_receiver(void *unused)
 {
     bk_channel *channel = bk_channel_new(sizeof(int), 0);
     struct party sender = {.channel = channel, .sends = true, .item = 1};
@@ -180,12 +168,6 @@ static bk_err rendezvous(void *unused)
     assert_int_equal(receiver.item, 2);
     bk_channel_free(channel);
     return BK_OK;
-}
-
-static void test_without_capacity_a_send_meets_its_receiver(void **state)
-{
-    (void)state;
-    run_fibers(rendezvous, NULL);
 }
 
 static bk_err parties_leave(void *data)
@@ -261,7 +243,7 @@ static void test_a_hand_over_in_the_turn_of_a_cancel_counts(void **state)
     run_fibers(hand_over_meets_cancel, &(bool){true});
 }
 
-static bk_err close_with_waiters(void *unused)
+static bk_err test_close_wakes_everyone_and_keeps_what_was_sent(void *unused)
 {
     bk_channel *full = bk_channel_new(sizeof(int), 1);
     bk_channel *empty = bk_channel_new(sizeof(int), 1);
@@ -290,12 +272,6 @@ static bk_err close_with_waiters(void *unused)
     bk_channel_free(full);
     bk_channel_free(empty);
     return BK_OK;
-}
-
-static void test_close_wakes_everyone_and_keeps_what_was_sent(void **state)
-{
-    (void)state;
-    run_fibers(close_with_waiters, NULL);
 }
 
 /* Many send and many receive, with cancels and deadlines at random. Every item whose send went well
@@ -483,12 +459,12 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_items_come_out_in_order_and_the_ring_wraps),
         cmocka_unit_test(test_items_of_any_size_are_copied_whole),
-        cmocka_unit_test(test_an_item_goes_to_the_first_waiting_receiver),
-        cmocka_unit_test(test_who_waits_to_send_keeps_the_order),
-        cmocka_unit_test(test_without_capacity_a_send_meets_its_receiver),
+        fiber_unit_test(test_an_item_goes_to_the_first_waiting_receiver),
+        fiber_unit_test(test_who_waits_to_send_keeps_the_order),
+        fiber_unit_test(test_without_capacity_a_send_meets_its_receiver),
         cmocka_unit_test(test_who_leaves_early_has_sent_and_received_nothing),
         cmocka_unit_test(test_a_hand_over_in_the_turn_of_a_cancel_counts),
-        cmocka_unit_test(test_close_wakes_everyone_and_keeps_what_was_sent),
+        fiber_unit_test(test_close_wakes_everyone_and_keeps_what_was_sent),
         cmocka_unit_test(test_random_traffic_loses_and_doubles_nothing),
         cmocka_unit_test(test_misuse_stops_the_program),
         cmocka_unit_test(test_a_channel_is_freed_with_what_it_holds),

@@ -71,7 +71,7 @@ static bk_err lock_and_unlock(void *mutex)
 
 /* Mutex */
 
-static bk_err mutex_goes_down_the_line(void *unused)
+static bk_err test_unlock_hands_over_to_the_first_waiter(void *unused)
 {
     bk_mutex *mutex = bk_mutex_new();
     struct actor actors[3] = {{0}};
@@ -99,13 +99,7 @@ static bk_err mutex_goes_down_the_line(void *unused)
     return BK_OK;
 }
 
-static void test_unlock_hands_over_to_the_first_waiter(void **state)
-{
-    (void)state;
-    run_fibers(mutex_goes_down_the_line, NULL);
-}
-
-static bk_err canceled_takes_what_is_free(void *unused)
+static bk_err test_a_canceled_fiber_still_takes_what_is_free(void *unused)
 {
     bk_mutex *mutex = bk_mutex_new();
     bk_semaphore *semaphore = bk_semaphore_new(1);
@@ -122,13 +116,7 @@ static bk_err canceled_takes_what_is_free(void *unused)
     return BK_OK;
 }
 
-static void test_a_canceled_fiber_still_takes_what_is_free(void **state)
-{
-    (void)state;
-    run_fibers(canceled_takes_what_is_free, NULL);
-}
-
-static bk_err mutex_waiters_leave(void *unused)
+static bk_err test_who_leaves_the_line_of_a_mutex_has_taken_nothing(void *unused)
 {
     bk_mutex *mutex = bk_mutex_new();
     struct actor canceled = {.wait = lock, .object = mutex};
@@ -161,12 +149,6 @@ static bk_err mutex_waiters_leave(void *unused)
     return BK_OK;
 }
 
-static void test_who_leaves_the_line_of_a_mutex_has_taken_nothing(void **state)
-{
-    (void)state;
-    run_fibers(mutex_waiters_leave, NULL);
-}
-
 static bk_err hand_over_meets_cancel(void *data)
 {
     const bool *cancel_first = data;
@@ -196,7 +178,7 @@ static void test_a_hand_over_in_the_turn_of_a_cancel_counts(void **state)
     run_fibers(hand_over_meets_cancel, &(bool){true});
 }
 
-static bk_err stray_wakes(void *unused)
+static bk_err test_a_stray_wake_gives_nothing(void *unused)
 {
     bk_mutex *mutex = bk_mutex_new();
     bk_cond *cond = bk_cond_new();
@@ -221,15 +203,9 @@ static bk_err stray_wakes(void *unused)
     return BK_OK;
 }
 
-static void test_a_stray_wake_gives_nothing(void **state)
-{
-    (void)state;
-    run_fibers(stray_wakes, NULL);
-}
-
 /* Condition */
 
-static bk_err cond_wakes_in_order(void *unused)
+static bk_err test_a_signal_wakes_the_first_and_a_broadcast_all(void *unused)
 {
     bk_cond *cond = bk_cond_new();
     struct actor actors[4] = {{0}};
@@ -257,13 +233,7 @@ static bk_err cond_wakes_in_order(void *unused)
     return BK_OK;
 }
 
-static void test_a_signal_wakes_the_first_and_a_broadcast_all(void **state)
-{
-    (void)state;
-    run_fibers(cond_wakes_in_order, NULL);
-}
-
-static bk_err cond_waiters_leave(void *unused)
+static bk_err test_who_leaves_the_line_of_a_condition_uses_up_no_signal(void *unused)
 {
     bk_cond *cond = bk_cond_new();
     struct actor canceled = {.wait = wait_cond, .object = cond};
@@ -288,15 +258,9 @@ static bk_err cond_waiters_leave(void *unused)
     return BK_OK;
 }
 
-static void test_who_leaves_the_line_of_a_condition_uses_up_no_signal(void **state)
-{
-    (void)state;
-    run_fibers(cond_waiters_leave, NULL);
-}
-
 /* Semaphore */
 
-static bk_err semaphore_counts(void *unused)
+static bk_err test_a_permit_goes_to_the_first_waiter(void *unused)
 {
     bk_semaphore *semaphore = bk_semaphore_new(2);
     struct actor actors[2] = {{0}};
@@ -328,13 +292,7 @@ static bk_err semaphore_counts(void *unused)
     return BK_OK;
 }
 
-static void test_a_permit_goes_to_the_first_waiter(void **state)
-{
-    (void)state;
-    run_fibers(semaphore_counts, NULL);
-}
-
-static bk_err semaphore_waiters_leave(void *unused)
+static bk_err test_who_leaves_the_line_of_a_semaphore_has_taken_nothing(void *unused)
 {
     bk_semaphore *semaphore = bk_semaphore_new(0);
     struct actor canceled = {.wait = acquire, .object = semaphore};
@@ -354,13 +312,6 @@ static bk_err semaphore_waiters_leave(void *unused)
     return BK_OK;
 }
 
-static void test_who_leaves_the_line_of_a_semaphore_has_taken_nothing(void **state)
-{
-    (void)state;
-    run_fibers(semaphore_waiters_leave, NULL);
-}
-
-#define CROWD   10000
 #define PERMITS 7
 
 struct crowd {
@@ -383,16 +334,16 @@ static bk_err visit(void *data)
     return err;
 }
 
-static void test_ten_thousand_fibers_pass_one_semaphore_in_order(void **state)
+static void test_a_crowd_passes_one_semaphore_in_order(void **state)
 {
     struct crowd crowd = {.semaphore = bk_semaphore_new(PERMITS)};
     struct bk_loop *loop = fiber_run_open(NULL);
 
     (void)state;
-    for (int i = 0; i < CROWD; i++)
+    for (int i = 0; i < FIBER_RUN_CROWD; i++)
         assert_int_equal(bk_spawn("visitor", visit, &crowd), BK_OK);
     fiber_run_all(loop);
-    assert_int_equal(crowd.served, CROWD);
+    assert_int_equal(crowd.served, FIBER_RUN_CROWD);
     assert_int_equal(crowd.most_inside, PERMITS);
     assert_int_equal(bk_semaphore_available(crowd.semaphore), PERMITS);
     bk_semaphore_free(crowd.semaphore);
@@ -639,16 +590,16 @@ static void test_freeing_nothing_is_fine(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_unlock_hands_over_to_the_first_waiter),
-        cmocka_unit_test(test_a_canceled_fiber_still_takes_what_is_free),
-        cmocka_unit_test(test_who_leaves_the_line_of_a_mutex_has_taken_nothing),
+        fiber_unit_test(test_unlock_hands_over_to_the_first_waiter),
+        fiber_unit_test(test_a_canceled_fiber_still_takes_what_is_free),
+        fiber_unit_test(test_who_leaves_the_line_of_a_mutex_has_taken_nothing),
         cmocka_unit_test(test_a_hand_over_in_the_turn_of_a_cancel_counts),
-        cmocka_unit_test(test_a_stray_wake_gives_nothing),
-        cmocka_unit_test(test_a_signal_wakes_the_first_and_a_broadcast_all),
-        cmocka_unit_test(test_who_leaves_the_line_of_a_condition_uses_up_no_signal),
-        cmocka_unit_test(test_a_permit_goes_to_the_first_waiter),
-        cmocka_unit_test(test_who_leaves_the_line_of_a_semaphore_has_taken_nothing),
-        cmocka_unit_test(test_ten_thousand_fibers_pass_one_semaphore_in_order),
+        fiber_unit_test(test_a_stray_wake_gives_nothing),
+        fiber_unit_test(test_a_signal_wakes_the_first_and_a_broadcast_all),
+        fiber_unit_test(test_who_leaves_the_line_of_a_condition_uses_up_no_signal),
+        fiber_unit_test(test_a_permit_goes_to_the_first_waiter),
+        fiber_unit_test(test_who_leaves_the_line_of_a_semaphore_has_taken_nothing),
+        cmocka_unit_test(test_a_crowd_passes_one_semaphore_in_order),
         cmocka_unit_test(test_random_use_loses_and_doubles_nothing),
         cmocka_unit_test(test_misuse_stops_the_program),
         cmocka_unit_test(test_freeing_nothing_is_fine),

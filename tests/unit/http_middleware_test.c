@@ -105,10 +105,10 @@ static void routes(bk_router *root)
     bk_get(root, "/forgive", conflict, &(bk_route_opts){.use = forgiving});
     bk_get(root, "/conflict", conflict);
     bk_get(root, "/change", plain, &(bk_route_opts){.use = changing});
-    bk_use(inner, mark, (void *)"inner"); /* the order of registration does not matter */
-    bk_use(group, mark, (void *)"group");
-    bk_use(group, mark, (void *)"group2");
-    bk_use(root, mark, (void *)"app");
+    bk_use(inner, bk_mw(mark, (void *)"inner")); /* the order of registration does not matter */
+    bk_use(group, bk_mw(mark, (void *)"group"));
+    bk_use(group, bk_mw(mark, (void *)"group2"));
+    bk_use(root, bk_mw(mark, (void *)"app"));
 }
 
 static int open_app(void **state)
@@ -197,7 +197,7 @@ static void test_an_answer_can_be_changed_on_the_way_out(void **state)
 
 static void twice_routes(bk_router *root)
 {
-    bk_use(root, call_twice, NULL);
+    bk_use(root, bk_mw(call_twice, NULL));
     bk_get(root, "/", plain);
 }
 

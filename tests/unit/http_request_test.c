@@ -517,9 +517,24 @@ static void test_trusted_proxies_are_believed(void **state)
                   "1.2.3.4 https shop.example");
     assert_answer(ask_from(&it, "11.0.0.1", "/who", "x-forwarded-for", "1.2.3.4"), 200,
                   "11.0.0.1 http test");
-    assert_answer(
-        ask_from(&it, "::1", "/who", "forwarded", "for=1.2.3.4;proto=https;host=a.example"), 200,
-        "1.2.3.4 https a.example");
+    http_app_close(&it);
+}
+
+/* A proxy passes on what it does not set itself. */
+static void test_of_two_kinds_of_forwarding_one_is_believed(void **state)
+{
+    struct http_app it = http_app_open(
+        routes, &(bk_app_opts){.trusted_proxies = proxies, .forwarded = true}, NULL);
+    const char *made_up = "for=6.6.6.6;proto=https;host=evil.example";
+
+    (void)state;
+    assert_answer(ask_from(&it, "::1", "/who", "forwarded", "for=1.2.3.4;host=a.example"), 200,
+                  "1.2.3.4 http a.example");
+    assert_answer(ask_from(&it, "::1", "/who", "x-forwarded-for", "6.6.6.6"), 200, "::1 http test");
+    http_app_close(&it);
+    it = http_app_open(routes, &(bk_app_opts){.trusted_proxies = proxies}, NULL);
+    assert_answer(ask_from(&it, "::1", "/who", "forwarded", made_up), 200,
+                  "::1 https shop.example");
     http_app_close(&it);
 }
 
@@ -565,6 +580,7 @@ int main(void)
         cmocka_unit_test(test_a_parameter_that_the_route_lacks_stops_the_program),
         with_app(test_nobody_is_trusted_by_default),
         cmocka_unit_test(test_trusted_proxies_are_believed),
+        cmocka_unit_test(test_of_two_kinds_of_forwarding_one_is_believed),
         cmocka_unit_test(test_a_request_id_is_taken_from_trusted_peers_only),
     };
     return cmocka_run_group_tests_name("request", tests, NULL, NULL);
