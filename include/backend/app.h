@@ -41,6 +41,7 @@ typedef struct bk_limits {
     uint32_t header_count;      /**< Default 100. 431. */
     uint32_t target_bytes;      /**< The request target. Default 8 KiB. 414. */
     uint32_t connections;       /**< Open at a time. Default 50,000. 503 and close beyond. */
+    uint32_t connections_per_client; /**< Of one IPv4 address or IPv6 /64. Default 20,000. 503 and close. */
     uint32_t requests_per_connection; /**< Then it is closed. Default: no limit. */
     uint32_t fibers;            /**< Requests and tasks at a time. Default 20,000. 503 beyond. */
     uint32_t offload_threads;   /**< Default 4. */

@@ -47,6 +47,7 @@ static void fill_defaults(struct bk__server *server)
     fill(&limits->header_count, 100);
     fill(&limits->target_bytes, 8 * 1024);
     fill(&limits->connections, 50000);
+    fill(&limits->connections_per_client, 20000);
     fill(&limits->requests_per_connection, BK_UNLIMITED);
     fill(&limits->fibers, 20000);
     fill(&limits->offload_threads, 4);
@@ -226,7 +227,8 @@ static void on_run_done(bk_fiber *fiber, bk_err result, void *data)
     run->done = true;
 }
 
-bk_err bk__app_run_fiber(bk_app *app, const char *name, bk_err (*fn)(void *data), void *data)
+/* Runs @p fn on a fiber, and the loop until it has ended. */
+static bk_err run_fiber(bk_app *app, const char *name, bk_err (*fn)(void *data), void *data)
 {
     struct fiber_run run = {.fn = fn, .data = data};
     bk_fiber        *fiber = bk__fiber_new(app->loop, name);
@@ -288,6 +290,7 @@ static void undo_start(bk_app *app)
     struct bk_loop *loop = app->loop;
 
     bk__http2_close(&app->server);
+    bk__peers_fini(&app->server.peers);
     bk__table_free(app->server.table);
     app->server.table = NULL;
     app->server.state = NULL;
@@ -319,7 +322,7 @@ bk_err bk__app_start(bk_app *app, const struct bk__app_start_opts *opts)
         bk__http2_open(server);
     bk_err err = BK_OK;
     if (app->opts.on_worker_start != NULL)
-        err = bk__app_run_fiber(app, "on_worker_start", start_worker, app);
+        err = run_fiber(app, "on_worker_start", start_worker, app);
     if (err != BK_OK) {
         bk__loop_cancel_all(server->loop);
         while (server->loop->fiber_count != 0)
@@ -379,7 +382,7 @@ void bk__app_finish(bk_app *app)
     end_fibers(app);
     /* Nobody uses what the worker shares any more. */
     if (app->opts.on_worker_stop != NULL)
-        (void)!bk__app_run_fiber(app, "on_worker_stop", stop_worker, app);
+        (void)!run_fiber(app, "on_worker_stop", stop_worker, app);
     end_fibers(app);
     turn_until_zero(app, &server->connection_count, STUCK_MS);
     undo_start(app);

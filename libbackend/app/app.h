@@ -34,7 +34,4 @@ bk_err bk__app_start(bk_app *app, const struct bk__app_start_opts *opts);
 /* Stops taking connections, lets running requests finish, cancels what does not, and undoes bk__app_start(). */
 void bk__app_finish(bk_app *app);
 
-/* Runs @p fn on a fiber and the loop until it has ended. */
-bk_err bk__app_run_fiber(bk_app *app, const char *name, bk_err (*fn)(void *data), void *data);
-
 #endif

@@ -34,7 +34,7 @@ static void grow(bk_buf *buf, size_t more)
         return;
     }
     char *moved = bk__arena_get(buf->arena, cap);
-    if (buf->len > 0)
+    if (buf->ptr != NULL)
         memcpy(moved, buf->ptr, buf->len);
     buf->ptr = moved;
     buf->cap = cap;

@@ -234,6 +234,18 @@ bool bk__loop_turn(struct bk_loop *loop, uint64_t max_wait_ms)
     return any || !bk__list_empty(&loop->ready);
 }
 
+/* Ends the present or the next sleep. */
+static void ring(struct bk_loop *loop)
+{
+    uint64_t one = 1;
+    int      saved = errno;
+
+    if (write(loop->bell_fd, &one, sizeof one) < 0) {
+        /* the counter is full: the bell rings already */
+    }
+    errno = saved;
+}
+
 bk_err bk__loop_post(struct bk_loop *loop, bk_post_fn fn, void *data)
 {
     struct bk__post *post = malloc(sizeof *post);
@@ -251,7 +263,7 @@ bk_err bk__loop_post(struct bk_loop *loop, bk_post_fn fn, void *data)
         free(post);
         return BK_ECLOSED;
     }
-    bk__loop_ring(loop);
+    ring(loop);
     return BK_OK;
 }
 
@@ -260,17 +272,6 @@ void bk__loop_close_posts(struct bk_loop *loop)
     pthread_mutex_lock(&loop->post_lock);
     loop->post_closed = true;
     pthread_mutex_unlock(&loop->post_lock);
-}
-
-void bk__loop_ring(struct bk_loop *loop)
-{
-    uint64_t one = 1;
-    int      saved = errno;
-
-    if (write(loop->bell_fd, &one, sizeof one) < 0) {
-        /* the counter is full: the bell rings already */
-    }
-    errno = saved;
 }
 
 void bk__loop_cancel_all(struct bk_loop *loop)

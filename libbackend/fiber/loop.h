@@ -82,9 +82,6 @@ bk_err bk__loop_post(struct bk_loop *loop, bk_post_fn fn, void *data);
 /* Refuses further posts; those taken still run. */
 void bk__loop_close_posts(struct bk_loop *loop);
 
-/* Rings the bell: the present or next sleep ends. Safe in signal handlers. @threads Any. */
-void bk__loop_ring(struct bk_loop *loop);
-
 /* Cancels every fiber but the calling one. */
 void bk__loop_cancel_all(struct bk_loop *loop);
 

@@ -109,6 +109,7 @@ bk_err bk__req_body_add(bk_req *req, const char *bytes, size_t len)
 /* What stands at the core of the onion: the handler, or what is said instead of it. */
 static bk_err run_core(bk_req *req, bk_res *res)
 {
+    bk_assert(req->route != NULL || req->refusal != BK_OK);
     if (req->refusal == BK_OK)
         return req->route->handler(req, res);
     if (req->allow != 0) {

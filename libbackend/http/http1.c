@@ -7,7 +7,6 @@
  */
 #include "http/http1.h"
 
-#include <netinet/in.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -35,7 +34,7 @@ void bk__http1_destroy(struct bk__http1 *conn)
 {
     bk__timer_stop(conn->server->loop, &conn->timer);
     bk__list_remove(&conn->link);
-    conn->server->connection_count--;
+    bk__server_connection_closed(conn->server, &conn->peer);
     h2o_socket_close(conn->sock);
     free(conn);
 }
@@ -340,8 +339,7 @@ static void on_timer(struct bk__timer *timer)
 }
 /* --- from the server -------------------------------------------------------------------------------------- */
 
-void bk__http1_accept(struct bk__server *server, h2o_socket_t *sock, const struct sockaddr *address,
-                      socklen_t address_len)
+void bk__http1_accept(struct bk__server *server, h2o_socket_t *sock, const struct bk__peer *peer)
 {
     struct bk__http1 *conn = calloc(1, sizeof *conn);
 
@@ -349,14 +347,7 @@ void bk__http1_accept(struct bk__server *server, h2o_socket_t *sock, const struc
     conn->server = server;
     conn->sock = sock;
     conn->timer.fn = on_timer;
-    conn->family = AF_UNIX;
-    if (address->sa_family == AF_INET && address_len >= sizeof(struct sockaddr_in)) {
-        conn->family = AF_INET;
-        memcpy(conn->address, &((const struct sockaddr_in *)address)->sin_addr, 4);
-    } else if (address->sa_family == AF_INET6 && address_len >= sizeof(struct sockaddr_in6)) {
-        conn->family = AF_INET6;
-        memcpy(conn->address, &((const struct sockaddr_in6 *)address)->sin6_addr, 16);
-    }
+    conn->peer = *peer;
     sock->data = conn;
     bk__list_push(&server->connections, &conn->link);
     bk__http1_set_deadline(conn, server->timeouts.idle_ms);

@@ -39,8 +39,7 @@ struct bk__http1 {
     bool                    begin_later; /* the body is there, the 100 (Continue) is not yet sent */
     bool                    head_begun;  /* bytes of the next head are here */
     bool                    streaming, stream_begun, stream_last, stream_chunked;
-    uint8_t                 family; /* of the peer: AF_INET, AF_INET6, AF_UNIX */
-    uint8_t                 address[16];
+    struct bk__peer         peer;
 };
 
 extern const struct bk__transport bk__http1_transport;

@@ -4,7 +4,6 @@
  * An answer leaves in one writev(): head and body. A body larger than a slice follows slice by slice, so that progress
  * can be seen. Streams wait for the kernel to take each piece, which is all the back-pressure there is.
  */
-#include <arpa/inet.h>
 #include <linux/sockios.h>
 #include <linux/tcp.h>
 #include <netinet/in.h>
@@ -27,7 +26,7 @@ bool bk__http1_writes_progress(struct bk__http1 *conn)
     socklen_t       len = sizeof info;
     uint64_t        mark;
 
-    if (conn->family != AF_UNIX && getsockopt(fd, IPPROTO_TCP, TCP_INFO, &info, &len) == 0)
+    if (conn->peer.family != AF_UNIX && getsockopt(fd, IPPROTO_TCP, TCP_INFO, &info, &len) == 0)
         mark = info.tcpi_bytes_acked;
     else
         mark = ioctl(fd, SIOCOUTQ, &queued) == 0 ? (uint64_t)queued : 0;
@@ -153,12 +152,9 @@ static void abort_stream(bk_req *req)
     /* else the write that is under way fails, and on_sent() loses the connection */
 }
 
-static void peer(bk_req *req, char out[64])
+static void peer(bk_req *req, char out[BK__PEER_TEXT])
 {
-    const struct bk__http1 *conn = req->conn;
-
-    if (conn->family == AF_UNIX || inet_ntop(conn->family, conn->address, out, 64) == NULL)
-        strcpy(out, "unix");
+    bk__peer_text(&((struct bk__http1 *)req->conn)->peer, out);
 }
 
 const struct bk__transport bk__http1_transport = {respond, start, write_piece, abort_stream, peer};

@@ -4,8 +4,7 @@
 #ifndef BK_HTTP_HTTP2_H
 #define BK_HTTP_HTTP2_H
 
-#include <sys/socket.h>
-
+struct bk__peer;
 struct bk__server;
 struct st_h2o_socket_t;
 
@@ -17,8 +16,7 @@ void bk__http2_open(struct bk__server *server);
 void bk__http2_close(struct bk__server *server);
 
 /* Takes over a socket whose TLS handshake chose "h2". */
-void bk__http2_accept(struct bk__server *server, struct st_h2o_socket_t *sock,
-                      const struct sockaddr *peer, socklen_t peer_len);
+void bk__http2_accept(struct bk__server *server, struct st_h2o_socket_t *sock, const struct bk__peer *peer);
 
 /* GOAWAY on each connection; it closes when its streams are done. */
 void bk__http2_drain(struct bk__server *server);

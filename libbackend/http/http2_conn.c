@@ -184,23 +184,11 @@ static void on_closed(void *data)
     bk_assert(conn->h2o == NULL);
     conn->sock = NULL;
     bk__list_remove(&conn->link);
-    h2->server->connection_count--;
+    bk__server_connection_closed(h2->server, &conn->peer);
     if (--h2->conn_count == 0)
         bk__timer_stop(h2->server->loop, &h2->sweep);
     if (conn->inside == 0)
         free(conn);
-}
-
-static void keep_address(struct bk__h2_conn *conn, const struct sockaddr *peer, socklen_t len)
-{
-    conn->family = AF_UNIX;
-    if (peer->sa_family == AF_INET && len >= sizeof(struct sockaddr_in)) {
-        conn->family = AF_INET;
-        memcpy(conn->address, &((const struct sockaddr_in *)peer)->sin_addr, 4);
-    } else if (peer->sa_family == AF_INET6 && len >= sizeof(struct sockaddr_in6)) {
-        conn->family = AF_INET6;
-        memcpy(conn->address, &((const struct sockaddr_in6 *)peer)->sin6_addr, 16);
-    }
 }
 
 /* Has h2o make its connection, and puts the gate around it. */
@@ -220,8 +208,7 @@ static void make_h2o_conn(struct bk__h2_conn *conn)
     rearm(conn);
 }
 
-void bk__http2_accept(struct bk__server *server, h2o_socket_t *sock, const struct sockaddr *peer,
-                      socklen_t peer_len)
+void bk__http2_accept(struct bk__server *server, h2o_socket_t *sock, const struct bk__peer *peer)
 {
     struct bk__h2_context *h2 = server->h2;
     struct bk__h2_conn    *conn = calloc(1, sizeof *conn);
@@ -233,7 +220,7 @@ void bk__http2_accept(struct bk__server *server, h2o_socket_t *sock, const struc
     conn->sock = sock;
     conn->active_at = now;
     conn->abuse.at_ms = now;
-    keep_address(conn, peer, peer_len);
+    conn->peer = *peer;
     h2o_buffer_init(&sock->input, &h2o_socket_buffer_prototype);
     make_h2o_conn(conn);
     h2o_buffer_dispose(&sock->input);

@@ -64,8 +64,7 @@ struct bk__h2_conn {
     bool                    writing_done; /* h2o is being told that a write has ended */
     bool                    cut;      /* the socket was shut down */
     bool                    failed;   /* h2o is being told that the socket is gone */
-    uint8_t                 family;   /* of the peer: AF_INET, AF_INET6, AF_UNIX */
-    uint8_t                 address[16];
+    struct bk__peer         peer;
 };
 
 /* --- http2_conn.c --- */

@@ -10,7 +10,6 @@
  */
 #include "http/http2_conn.h"
 
-#include <arpa/inet.h>
 #include <string.h>
 
 #include <backend/str.h>
@@ -105,13 +104,9 @@ static void abort_stream(bk_req *req)
     bk__h2_conn_reset(stream->conn, bk__h2o_stream_of(stream->h2o), -H2O_HTTP2_ERROR_INTERNAL);
 }
 
-static void peer(bk_req *req, char out[64])
+static void peer(bk_req *req, char out[BK__PEER_TEXT])
 {
-    const struct stream      *stream = req->conn;
-    const struct bk__h2_conn *conn = stream->conn;
-
-    if (conn->family == AF_UNIX || inet_ntop(conn->family, conn->address, out, 64) == NULL)
-        strcpy(out, "unix");
+    bk__peer_text(&((struct stream *)req->conn)->conn->peer, out);
 }
 
 static const struct bk__transport transport = {respond, start, write_piece, abort_stream, peer};

@@ -145,7 +145,7 @@ static uint32_t output_mark(const struct bk__h2_conn *conn)
     struct tcp_info info;
     socklen_t       len = sizeof info;
 
-    if (conn->family != AF_UNIX && getsockopt(fd, IPPROTO_TCP, TCP_INFO, &info, &len) == 0)
+    if (conn->peer.family != AF_UNIX && getsockopt(fd, IPPROTO_TCP, TCP_INFO, &info, &len) == 0)
         return (uint32_t)info.tcpi_bytes_acked;
     return ioctl(fd, SIOCOUTQ, &queued) == 0 ? (uint32_t)queued : 0;
 }

@@ -157,8 +157,7 @@ struct handshake {
     h2o_socket_t           *sock;
     struct bk__timer        timer;
     struct bk__link         link; /* in bk__server.handshakes */
-    struct sockaddr_storage peer;
-    socklen_t               peer_len;
+    struct bk__peer         peer;
 };
 
 static void end_handshake(struct handshake *handshake)
@@ -170,7 +169,7 @@ static void end_handshake(struct handshake *handshake)
 
 static void drop_handshake(struct handshake *handshake)
 {
-    handshake->server->connection_count--;
+    bk__server_connection_closed(handshake->server, &handshake->peer);
     h2o_socket_close(handshake->sock);
     end_handshake(handshake);
 }
@@ -192,14 +191,13 @@ static void on_handshake(h2o_socket_t *sock, const char *err)
     }
     h2o_iovec_t chosen = h2o_socket_ssl_get_selected_protocol(sock);
     if (chosen.len == 2 && memcmp(chosen.base, "h2", 2) == 0)
-        bk__http2_accept(server, sock, (struct sockaddr *)&handshake->peer, handshake->peer_len);
+        bk__http2_accept(server, sock, &handshake->peer);
     else
-        bk__http1_accept(server, sock, (struct sockaddr *)&handshake->peer, handshake->peer_len);
+        bk__http1_accept(server, sock, &handshake->peer);
     end_handshake(handshake);
 }
 
-static void begin_handshake(struct bk__listener *listener, h2o_socket_t *sock,
-                            const struct sockaddr_storage *peer, socklen_t peer_len)
+static void begin_handshake(struct bk__listener *listener, h2o_socket_t *sock, const struct bk__peer *peer)
 {
     struct bk__server *server = listener->server;
     struct handshake  *handshake = calloc(1, sizeof *handshake);
@@ -209,7 +207,6 @@ static void begin_handshake(struct bk__listener *listener, h2o_socket_t *sock,
     handshake->sock = sock;
     handshake->timer.fn = on_handshake_timer;
     handshake->peer = *peer;
-    handshake->peer_len = peer_len;
     sock->data = handshake;
     bk__list_push(&server->handshakes, &handshake->link);
     bk__timer_set(server->loop, &handshake->timer, server->loop->clock.now_ms + HANDSHAKE_MS);
@@ -232,13 +229,15 @@ static void turn_away(int fd)
 static bool take_one(struct bk__listener *listener)
 {
     struct bk__server      *server = listener->server;
-    struct sockaddr_storage peer;
-    socklen_t               peer_len = sizeof peer;
-    int fd = accept4(listener->fd, (struct sockaddr *)&peer, &peer_len, SOCK_NONBLOCK | SOCK_CLOEXEC);
+    struct sockaddr_storage address;
+    socklen_t               len = sizeof address;
+    int fd = accept4(listener->fd, (struct sockaddr *)&address, &len, SOCK_NONBLOCK | SOCK_CLOEXEC);
 
     if (fd < 0)
         return errno == ECONNABORTED || errno == EINTR;
-    if (server->connection_count >= server->limits.connections) {
+    struct bk__peer peer = bk__peer_of((struct sockaddr *)&address, len);
+    if (server->connection_count >= server->limits.connections ||
+        !bk__peers_enter(&server->peers, &peer, server->limits.connections_per_client)) {
         turn_away(fd);
         return true;
     }
@@ -246,9 +245,9 @@ static bool take_one(struct bk__listener *listener)
     h2o_socket_t *sock =
         h2o_evloop_socket_create(server->loop->evloop, fd, H2O_SOCKET_FLAG_IS_ACCEPTED_CONNECTION);
     if (listener->tls != NULL)
-        begin_handshake(listener, sock, &peer, peer_len);
+        begin_handshake(listener, sock, &peer);
     else
-        bk__http1_accept(server, sock, (struct sockaddr *)&peer, peer_len);
+        bk__http1_accept(server, sock, &peer);
     return true;
 }
 

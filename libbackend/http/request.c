@@ -19,8 +19,6 @@
 #include "http/server.h"
 #include "http/table.h"
 
-#define PEER_TEXT 64
-
 struct bk__req_value {
     struct bk__req_value *next;
     const void           *key;
@@ -148,7 +146,7 @@ bk_str bk__req_peer(bk_req *req)
     if (bk_str_present(req->peer))
         return req->peer;
     bk_assert(req->transport != NULL); /* else bk__req_lost() has asked in time */
-    char *text = bk__arena_get(bk_req_arena(req), PEER_TEXT);
+    char *text = bk__arena_get(bk_req_arena(req), BK__PEER_TEXT);
     req->transport->peer(req, text);
     req->peer = bk_str_of(text);
     return req->peer;

@@ -20,3 +20,9 @@ uint64_t bk__server_after(const struct bk__server *server, uint32_t ms)
 {
     return ms == BK_UNLIMITED ? BK__NEVER : server->loop->clock.now_ms + ms;
 }
+
+void bk__server_connection_closed(struct bk__server *server, const struct bk__peer *peer)
+{
+    server->connection_count--;
+    bk__peers_leave(&server->peers, peer);
+}

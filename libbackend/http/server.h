@@ -8,6 +8,7 @@
 
 #include "core/list.h"
 #include "fiber/loop.h"
+#include "http/peer.h"
 
 struct bk__h2_context; /* h2o's context, only where HTTP/2 is served */
 struct bk__listener;
@@ -33,11 +34,15 @@ struct bk__server {
     struct bk__list      connections;  /* HTTP/1: struct conn in http1.c */
     struct bk__list      handshakes;       /* TLS: struct handshake in listener.c */
     size_t               connection_count; /* all kinds */
+    struct bk__peers     peers;            /* who has them */
     struct bk__listener *listeners;
     struct bk__h2_context *h2;
     uint64_t             date_at; /* the second for which `date` was made */
     char                 date[29];
 };
+
+/* A connection that was counted when it was taken is closed. */
+void bk__server_connection_closed(struct bk__server *server, const struct bk__peer *peer);
 
 /* The Date header's value now: 29 bytes, renewed once a second. */
 const char *bk__server_date(struct bk__server *server);

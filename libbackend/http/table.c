@@ -62,7 +62,7 @@ static struct bk__chain build_chain(bk_arena *arena, const bk_router *router,
                                     const bk_middleware *own)
 {
     const bk_router *path[NESTING_MAX];
-    size_t           depth = 0, total = count_own(own);
+    size_t           depth = 0, own_count = count_own(own), total = own_count;
     struct bk__chain chain = {0};
 
     for (const bk_router *at = router; at != NULL; at = at->parent) {
@@ -75,8 +75,9 @@ static struct bk__chain build_chain(bk_arena *arena, const bk_router *router,
         for (size_t i = 0; i < path[depth]->middleware_count; i++)
             chain.items[chain.count++] = path[depth]->middleware[i];
     }
-    for (size_t i = 0; i < count_own(own); i++)
-        chain.items[chain.count++] = own[i];
+    if (own_count != 0)
+        memcpy(&chain.items[chain.count], own, own_count * sizeof *own);
+    chain.count += own_count;
     return chain;
 }
 

@@ -26,6 +26,8 @@
 #include <backend/request.h>
 #include <backend/response.h>
 
+#include "http/peer.h"
+
 /* Status line and headers of an answer. Lives until the request is released. */
 struct bk__head {
     int            status;
@@ -53,8 +55,8 @@ struct bk__transport {
     /* Breaks a streamed answer off so that the client notices: its rest will not come. */
     void (*abort)(bk_req *req);
 
-    /* The peer's address as text, at most 64 bytes with its NUL: "192.0.2.1", "2001:db8::1", "unix". */
-    void (*peer)(bk_req *req, char out[64]);
+    /* The peer's address as text. */
+    void (*peer)(bk_req *req, char out[BK__PEER_TEXT]);
 };
 
 #endif

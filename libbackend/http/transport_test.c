@@ -155,7 +155,7 @@ static void abort_stream(bk_req *req)
     owe(call, BK__OWES_RELEASED);
 }
 
-static void peer(bk_req *req, char out[64])
+static void peer(bk_req *req, char out[BK__PEER_TEXT])
 {
     const struct bk__test_call *call = req->conn;
 

@@ -11,7 +11,7 @@
 #include "core/arena.h"
 #include "core/assert.h"
 
-bk_json *bk__json_new(bk_arena *arena, int type)
+static bk_json *new_value(bk_arena *arena, int type)
 {
     bk_json *value = bk__arena_get(arena, sizeof(*value));
     *value = (bk_json){.node.type = type, .arena = arena};
@@ -20,7 +20,7 @@ bk_json *bk__json_new(bk_arena *arena, int type)
 
 bk_json *bk__json_new_number(bk_arena *arena, const struct bk__number *number)
 {
-    bk_json *value = bk__json_new(arena, cJSON_Number);
+    bk_json *value = new_value(arena, cJSON_Number);
     value->exact = bk__number_i64(number, &value->integer) == BK__FITS;
     if (bk__number_f64(number, &value->node.valuedouble) != BK__FITS)
         bk_unreachable("the scanner lets no such number through");
@@ -29,7 +29,7 @@ bk_json *bk__json_new_number(bk_arena *arena, const struct bk__number *number)
 
 bk_json *bk__json_new_text(bk_arena *arena, char *text, size_t len)
 {
-    bk_json *value = bk__json_new(arena, cJSON_String);
+    bk_json *value = new_value(arena, cJSON_String);
     value->node.valuestring = text;
     value->len = len;
     return value;
@@ -135,17 +135,17 @@ bool bk_json_bool(const bk_json *value)
 
 bk_json *bk_json_new_object(bk_arena *arena)
 {
-    return bk__json_new(arena, cJSON_Object);
+    return new_value(arena, cJSON_Object);
 }
 
 bk_json *bk_json_new_array(bk_arena *arena)
 {
-    return bk__json_new(arena, cJSON_Array);
+    return new_value(arena, cJSON_Array);
 }
 
 bk_json *bk_json_new_null(bk_arena *arena)
 {
-    return bk__json_new(arena, cJSON_NULL);
+    return new_value(arena, cJSON_NULL);
 }
 
 /* A copy with a NUL behind it, "" for an absent one. */
@@ -165,7 +165,7 @@ bk_json *bk_json_new_str(bk_arena *arena, bk_str text)
 
 bk_json *bk_json_new_i64(bk_arena *arena, int64_t number)
 {
-    bk_json *value = bk__json_new(arena, cJSON_Number);
+    bk_json *value = new_value(arena, cJSON_Number);
     value->exact = true;
     value->integer = number;
     value->node.valuedouble = (double)number;
@@ -175,7 +175,7 @@ bk_json *bk_json_new_i64(bk_arena *arena, int64_t number)
 bk_json *bk_json_new_f64(bk_arena *arena, double number)
 {
     bk_assert(isfinite(number));
-    bk_json *value = bk__json_new(arena, cJSON_Number);
+    bk_json *value = new_value(arena, cJSON_Number);
     value->node.valuedouble = number;
     if (number >= -0x1p53 && number <= 0x1p53 && nearbyint(number) == number) {
         value->exact = true;
@@ -186,7 +186,7 @@ bk_json *bk_json_new_f64(bk_arena *arena, double number)
 
 bk_json *bk_json_new_bool(bk_arena *arena, bool truth)
 {
-    return bk__json_new(arena, truth ? cJSON_True : cJSON_False);
+    return new_value(arena, truth ? cJSON_True : cJSON_False);
 }
 
 static bool is_free(const bk_json *value)

@@ -33,9 +33,6 @@ static inline bk_json *bk__json_of(cJSON *node)
     return (bk_json *)node;
 }
 
-/* A value of no container, of one of cJSON's types. */
-bk_json *bk__json_new(bk_arena *arena, int type);
-
 /* A number as it was scanned; it is known to fit a double. */
 bk_json *bk__json_new_number(bk_arena *arena, const struct bk__number *number);
 

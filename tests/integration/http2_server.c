@@ -1,4 +1,4 @@
-/* A program whose limits and timeouts come from the environment. For http2_test.py. */
+/* A program whose limits and timeouts come from the environment. For http1_test.py and http2_test.py. */
 #include <stdlib.h>
 #include <string.h>
 
@@ -91,6 +91,16 @@ static bk_err body_length(bk_req *req, bk_res *res)
                        bk_arena_printf(bk_req_arena(req), "%zu", bk_req_body(req).len));
 }
 
+static bk_err echo(bk_req *req, bk_res *res)
+{
+    bk_str path = bk_req_path(req), query = bk_req_query(req);
+
+    return bk_res_text(res, 200,
+                       bk_arena_printf(bk_req_arena(req), "%.*s?%.*s\n%.*s", (int)path.len, path.ptr,
+                                       (int)query.len, bk_str_present(query) ? query.ptr : "",
+                                       (int)bk_req_body(req).len, bk_req_body(req).ptr));
+}
+
 static bk_err echo_headers(bk_req *req, bk_res *res)
 {
     bk_pairs pairs = bk_req_headers(req);
@@ -122,8 +132,10 @@ int main(int argc, char **argv)
                 .data = &counters,
                 .limits = {.body_bytes = from_env("BODY_BYTES"),
                            .bodies_bytes = from_env("BODIES_BYTES"),
+                           .connections = from_env("CONNECTIONS"),
                            .requests_per_connection = from_env("REQUESTS_PER_CONNECTION"),
                            .fibers = from_env("FIBERS")},
+                .half_close_is_gone = from_env("HALF_CLOSE_IS_GONE") != 0,
                 .timeouts = {.head_ms = from_env("HEAD_MS"),
                              .body_ms = from_env("BODY_MS"),
                              .idle_ms = from_env("IDLE_MS"),
@@ -140,6 +152,8 @@ int main(int argc, char **argv)
     bk_get(router, "/short/{pieces}", stream, &(bk_route_opts){.timeout_ms = 300});
     bk_get(router, "/broken", broken);
     bk_get(router, "/headers", echo_headers);
+    bk_get(router, "/echo/{path*}", echo);
+    bk_post(router, "/echo/{path*}", echo);
     bk_post(router, "/length", body_length);
     bk_post(router, "/length/short", body_length, &(bk_route_opts){.body_limit_bytes = 100});
     return bk_app_main(app, argc, argv);
