@@ -20,7 +20,7 @@
 
 #include <backend/backend.h>
 
-/* --- the site --- */
+/* --- the site --------------------------------------------------------------------------------- */
 
 struct site {
     char greeting[256]; /* only the site's thread reads and writes it */
@@ -51,7 +51,7 @@ static void apply(void *data)
     free(change);
 }
 
-/* --- the admin app --- */
+/* --- the admin app ---------------------------------------------------------------------------- */
 
 static bk_err show_visits(bk_req *req, bk_res *res)
 {
@@ -64,7 +64,7 @@ static bk_err show_visits(bk_req *req, bk_res *res)
     return BK_OK;
 }
 
-/* --- the host --- */
+/* --- the host --------------------------------------------------------------------------------- */
 
 static void *run(void *app)
 {

@@ -78,7 +78,8 @@ void middleware_routes(bk_router *router)
     static const bk_middleware admin[] = {{only_admins, NULL}, {NULL, NULL}};
     static const bk_middleware mild[] = {{empty_when_missing, NULL}, {NULL, NULL}};
 
-    bk_use(router, bk_mw(timed, NULL)); /* around every request, when this is the app's own router */
+    bk_use(router,
+           bk_mw(timed, NULL)); /* around every request, when this is the app's own router */
 
     bk_router *own = bk_router_group(router, "/own");
     bk_use(own, bk_mw(signed_in, token)); /* around the routes of the group */

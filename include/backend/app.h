@@ -35,17 +35,18 @@ typedef void (*bk_worker_stop_fn)(bk_app *app, void *state);
 
 /** Limits. Zero means the default; BK_UNLIMITED switches one off. */
 typedef struct bk_limits {
-    uint32_t body_bytes;        /**< A request's body. Default 10 MiB. 413. */
-    uint32_t bodies_bytes;      /**< Bodies being held, all requests together. Default 64 MiB. 503. */
-    uint32_t header_bytes;      /**< Names and values together. Default 32 KiB. 431. */
-    uint32_t header_count;      /**< Default 100. 431. */
-    uint32_t target_bytes;      /**< The request target. Default 8 KiB. 414. */
-    uint32_t connections;       /**< Open at a time. Default 50,000. 503 and close beyond. */
-    uint32_t connections_per_client; /**< Of one IPv4 address or IPv6 /64. Default 20,000. 503 and close. */
+    uint32_t body_bytes;   /**< A request's body. Default 10 MiB. 413. */
+    uint32_t bodies_bytes; /**< Bodies being held, all requests together. Default 64 MiB. 503. */
+    uint32_t header_bytes; /**< Names and values together. Default 32 KiB. 431. */
+    uint32_t header_count; /**< Default 100. 431. */
+    uint32_t target_bytes; /**< The request target. Default 8 KiB. 414. */
+    uint32_t connections;  /**< Open at a time. Default 50,000. 503 and close beyond. */
+    uint32_t connections_per_client;  /**< Of one IPv4 address or IPv6 /64. Default 20,000. 503 and
+                                         close. */
     uint32_t requests_per_connection; /**< Then it is closed. Default: no limit. */
-    uint32_t fibers;            /**< Requests and tasks at a time. Default 20,000. 503 beyond. */
-    uint32_t offload_threads;   /**< Default 4. */
-    uint32_t offload_queue;     /**< Waiting for a thread. Default 1,000. */
+    uint32_t fibers;          /**< Requests and tasks at a time. Default 20,000. 503 beyond. */
+    uint32_t offload_threads; /**< Default 4. */
+    uint32_t offload_queue;   /**< Waiting for a thread. Default 1,000. */
 } bk_limits;
 
 /** Timeouts in milliseconds. Zero means the default; BK_UNLIMITED switches one off. */
@@ -67,31 +68,31 @@ typedef struct bk_app_opts {
     bk_limits          limits;          /**< Each of its fields has a default. */
     bk_timeouts        timeouts;        /**< Likewise. */
     const char *const *trusted_proxies; /**< Networks whose forwarding headers and X-Request-Id
-                                             are believed: "10.0.0.0/8", "::1", "unix". Ends with NULL.
-                                             Default none. */
-    bool        forwarded;              /**< Trusted proxies set Forwarded (RFC 7239). Default: they set
-                                             X-Forwarded-For, -Proto and -Host. The other kind is never
-                                             believed: a proxy passes on what a client made up. */
-    bk_str      secret;                 /**< Signs cookies; at least 32 bytes. Default: signing is
-                                             refused. Copied. */
-    bool        no_etag;                /**< Make no ETags by itself. */
-    bool        half_close_is_gone;     /**< Take a client that closed its sending side for gone, and
-                                             cancel its request. Default: it may still be reading. */
-    bool        keep_work_of_gone;      /**< Let a request whose client has reset the connection run
-                                             on. Default: its waits are cancelled. */
-    int         invalid_status;         /**< Status of validation failures: 400 (default) or 422. */
+                                             are believed: "10.0.0.0/8", "::1", "unix". Ends with
+                                           NULL. Default none. */
+    bool forwarded;          /**< Trusted proxies set Forwarded (RFC 7239). Default: they set
+                                  X-Forwarded-For, -Proto and -Host. The other kind is never
+                                  believed: a proxy passes on what a client made up. */
+    bk_str secret;           /**< Signs cookies; at least 32 bytes. Default: signing is
+                                  refused. Copied. */
+    bool no_etag;            /**< Make no ETags by itself. */
+    bool half_close_is_gone; /**< Take a client that closed its sending side for gone, and
+                                  cancel its request. Default: it may still be reading. */
+    bool keep_work_of_gone;  /**< Let a request whose client has reset the connection run
+                                  on. Default: its waits are cancelled. */
+    int invalid_status;      /**< Status of validation failures: 400 (default) or 422. */
 } bk_app_opts;
 
 /** Where to listen. Zero means default. */
 typedef struct bk_listen_opts {
-    const char *host;      /**< A name or address. Default "127.0.0.1". */
-    uint16_t    port;      /**< 0 takes a free one: bk_app_port(). */
-    const char *unix_path; /**< A unix socket instead; created with mode 0660, removed at stop. */
-    int         fd;        /**< A listening socket to use instead; taken. 0: none. */
-    int         backlog;   /**< Default 4096. */
+    const char *host;       /**< A name or address. Default "127.0.0.1". */
+    uint16_t    port;       /**< 0 takes a free one: bk_app_port(). */
+    const char *unix_path;  /**< A unix socket instead; created with mode 0660, removed at stop. */
+    int         fd;         /**< A listening socket to use instead; taken. 0: none. */
+    int         backlog;    /**< Default 4096. */
     bool        reuse_port; /**< SO_REUSEPORT: several apps share the port. */
-    const char *tls_cert;  /**< PEM file with the chain. With it: TLS, HTTP/2 by ALPN. */
-    const char *tls_key;   /**< PEM file. Default: in tls_cert. */
+    const char *tls_cert;   /**< PEM file with the chain. With it: TLS, HTTP/2 by ALPN. */
+    const char *tls_key;    /**< PEM file. Default: in tls_cert. */
 } bk_listen_opts;
 
 /** A new app. Yours: bk_app_free(). Wrong options stop the program with words.
@@ -101,7 +102,8 @@ BK_API BK_NODISCARD bk_app *bk_app_new(const bk_app_opts *opts);
 /** Frees an app that is not running. NULL is fine. */
 BK_API void bk_app_free(bk_app *app);
 
-/** The app's own router. Its middleware runs for every request. Register all before the app runs. */
+/** The app's own router. Its middleware runs for every request. Register all before the app runs.
+ */
 BK_API bk_router *bk_app_router(bk_app *app);
 
 /** bk_app_opts.data. */
@@ -122,17 +124,17 @@ BK_API uint16_t bk_app_port(const bk_app *app, size_t index);
 BK_API BK_NODISCARD bk_err bk_app_run(bk_app *app);
 
 /** Stops a running app: no new connections, running requests finish (up to timeouts.drain_ms, then
- *  they are cancelled), then bk_app_run() returns. Twice is as once. @threads Any; also from a signal
- *  handler. */
+ *  they are cancelled), then bk_app_run() returns. Twice is as once. @threads Any; also from a
+ * signal handler. */
 BK_API void bk_app_stop(bk_app *app);
 
 /**
  * The whole life of a program: reads the command line, listens, handles SIGINT and SIGTERM, reports
  * crashes with fiber, route and request id, and runs.
  *
- * Subcommands: `serve` (default) with `--host`, `--port`, `--unix`, `--tls-cert`, `--tls-key`, which also
- * come from the environment (HOST, PORT, TLS_CERT, TLS_KEY); `routes` lists the routes; `--help`. Each
- * listener's URL is printed on standard output.
+ * Subcommands: `serve` (default) with `--host`, `--port`, `--unix`, `--tls-cert`, `--tls-key`,
+ * which also come from the environment (HOST, PORT, TLS_CERT, TLS_KEY); `routes` lists the routes;
+ * `--help`. Each listener's URL is printed on standard output.
  *
  * @param app  Taken: it is freed in the end.
  * @return What main() should: 0 after a clean stop, 1 for a failure, 2 for a wrong command line.

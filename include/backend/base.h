@@ -47,10 +47,10 @@
  *  @def BK_NORETURN
  *  It does not come back. */
 #if defined(__GNUC__) || defined(__clang__)
-#define BK_API                  __attribute__((visibility("default")))
-#define BK_NODISCARD            __attribute__((warn_unused_result))
-#define BK_PRINTF(text, first)  __attribute__((format(printf, text, first)))
-#define BK_NORETURN             __attribute__((noreturn))
+#define BK_API                 __attribute__((visibility("default")))
+#define BK_NODISCARD           __attribute__((warn_unused_result))
+#define BK_PRINTF(text, first) __attribute__((format(printf, text, first)))
+#define BK_NORETURN            __attribute__((noreturn))
 #else
 #define BK_API
 #define BK_NODISCARD

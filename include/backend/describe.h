@@ -72,46 +72,49 @@ typedef const bk_desc *(*bk_desc_fn)(void);
 
 /** One field of a description. Made by the macros; zero means "no such rule". */
 typedef struct bk_field {
-    const char   *member;     /**< The member's name, and the JSON key where there is no other. */
-    const char   *key;        /**< The JSON key; NULL: the member's name. */
-    size_t        offset;     /**< Of the member. */
-    size_t        has_offset; /**< Of a bool that says whether it was present; see has. */
-    bk_field_type type;       /**< Of the member. */
-    bk_field_type item_type;  /**< Of an array's items. */
-    size_t        item_bytes; /**< Size of the member. */
-    bk_desc_fn    of;         /**< Of a nested struct or of an array's items. */
-    const char *const *names; /**< Of an enum; ends with NULL. */
-    bk_format     format;     /**< What a string must look like. */
-    const char   *pattern;    /**< A PCRE2 pattern in UTF mode that must match somewhere. */
-    const char   *doc;        /**< One sentence for the schema. */
-    const char   *fallback;   /**< JSON text of the value when absent. */
-    int64_t       min_i64;    /**< Least value of an integer. */
-    int64_t       max_i64;    /**< Greatest value of an integer. */
-    double        min_f64;    /**< Least value of a double. */
-    double        max_f64;    /**< Greatest value of a double. */
-    size_t        min_len;    /**< Of strings in code points, of arrays in items. */
-    size_t        max_len;    /**< Likewise. */
-    bool          required;   /**< BK_REQUIRED */
-    bool          has;        /**< BK_HAS(): has_offset counts. */
-    bool          has_min;    /**< BK_MIN() */
-    bool          has_max;    /**< BK_MAX() */
-    bool          has_len;    /**< BK_LEN() */
-    bool          read_only;  /**< BK_READ_ONLY */
-    bool          write_only; /**< BK_WRITE_ONLY */
-    size_t        checked;    /**< Only so that the compiler compares the member's type. */
-    char          end;        /**< Always 0: closes the macros' lists. */
+    const char        *member; /**< The member's name, and the JSON key where there is no other. */
+    const char        *key;    /**< The JSON key; NULL: the member's name. */
+    size_t             offset; /**< Of the member. */
+    size_t             has_offset; /**< Of a bool that says whether it was present; see has. */
+    bk_field_type      type;       /**< Of the member. */
+    bk_field_type      item_type;  /**< Of an array's items. */
+    size_t             item_bytes; /**< Size of the member. */
+    bk_desc_fn         of;         /**< Of a nested struct or of an array's items. */
+    const char *const *names;      /**< Of an enum; ends with NULL. */
+    bk_format          format;     /**< What a string must look like. */
+    const char        *pattern;    /**< A PCRE2 pattern in UTF mode that must match somewhere. */
+    const char        *doc;        /**< One sentence for the schema. */
+    const char        *fallback;   /**< JSON text of the value when absent. */
+    int64_t            min_i64;    /**< Least value of an integer. */
+    int64_t            max_i64;    /**< Greatest value of an integer. */
+    double             min_f64;    /**< Least value of a double. */
+    double             max_f64;    /**< Greatest value of a double. */
+    size_t             min_len;    /**< Of strings in code points, of arrays in items. */
+    size_t             max_len;    /**< Likewise. */
+    bool               required;   /**< BK_REQUIRED */
+    bool               has;        /**< BK_HAS(): has_offset counts. */
+    bool               has_min;    /**< BK_MIN() */
+    bool               has_max;    /**< BK_MAX() */
+    bool               has_len;    /**< BK_LEN() */
+    bool               read_only;  /**< BK_READ_ONLY */
+    bool               write_only; /**< BK_WRITE_ONLY */
+    size_t             checked;    /**< Only so that the compiler compares the member's type. */
+    char               end;        /**< Always 0: closes the macros' lists. */
 } bk_field;
 
 /** A described struct. */
 struct bk_desc {
-    const char     *name;  /**< Of the struct, as the schema shows it. */
-    size_t          bytes; /**< sizeof the struct. */
+    const char     *name;   /**< Of the struct, as the schema shows it. */
+    size_t          bytes;  /**< sizeof the struct. */
     const bk_field *fields; /**< In the order in which they are written. */
-    size_t          count; /**< How many there are. */
+    size_t          count;  /**< How many there are. */
 };
 
 /** What to do about keys that the description does not have. */
-typedef enum bk_unknown_keys { BK_UNKNOWN_IGNORED, BK_UNKNOWN_REFUSED } bk_unknown_keys;
+typedef enum bk_unknown_keys {
+    BK_UNKNOWN_IGNORED,
+    BK_UNKNOWN_REFUSED
+} bk_unknown_keys;
 
 /** How to bind. Zero means default. */
 typedef struct bk_bind_opts {

@@ -24,36 +24,36 @@
  * Every code: name, number, HTTP status, slug, words. The one list from which the enum, the
  * statuses and the texts are made.
  */
-#define BK_ERRORS(X)                                                                             \
-    X(BK_OK, 0, 200, "ok", "ok")                                                                 \
-    X(BK_EINVAL, -1, 400, "invalid", "The request is not valid")                                 \
-    X(BK_EUNAUTHORIZED, -2, 401, "unauthorized", "Authentication is needed")                     \
-    X(BK_EFORBIDDEN, -3, 403, "forbidden", "This is not allowed")                                \
-    X(BK_ENOTFOUND, -4, 404, "not-found", "There is no such resource")                           \
-    X(BK_EMETHOD, -5, 405, "method", "The resource does not support this method")                \
-    X(BK_ENOTACCEPTABLE, -6, 406, "not-acceptable", "No acceptable representation")              \
-    X(BK_ECONFLICT, -7, 409, "conflict", "The request conflicts with the present state")         \
-    X(BK_EGONE, -8, 410, "gone", "The resource is gone")                                         \
-    X(BK_EPRECONDITION, -9, 412, "precondition", "A precondition does not hold")                 \
-    X(BK_ETOOBIG, -10, 413, "too-big", "The content is too large")                               \
-    X(BK_EURITOOLONG, -11, 414, "uri-too-long", "The request target is too long")                \
-    X(BK_EMEDIATYPE, -12, 415, "media-type", "The content type is not supported")                \
-    X(BK_ERANGE, -13, 416, "range", "The range cannot be satisfied")                             \
-    X(BK_EEXPECTATION, -14, 417, "expectation", "The expectation cannot be met")                 \
-    X(BK_EMISDIRECTED, -15, 421, "misdirected", "This server does not answer for that host")     \
-    X(BK_EUNPROCESSABLE, -16, 422, "unprocessable", "The content is not valid")                  \
-    X(BK_ELIMITED, -17, 429, "limited", "Too many requests")                                     \
-    X(BK_EHEADERS, -18, 431, "headers", "The request header fields are too large")               \
-    X(BK_ESLOW, -19, 408, "slow", "The request did not arrive in time")                          \
-    X(BK_EINTERNAL, -20, 500, "internal", "Something went wrong on our side")                    \
-    X(BK_ENOTIMPL, -21, 501, "not-implemented", "The server does not support this")              \
-    X(BK_EUPSTREAM, -22, 502, "upstream", "A service behind this one failed")                    \
-    X(BK_EUNAVAILABLE, -23, 503, "unavailable", "The service cannot take this now")              \
-    X(BK_ETIMEDOUT, -24, 504, "timeout", "The work did not finish in time")                      \
-    X(BK_EVERSION, -25, 505, "http-version", "The HTTP version is not supported")                \
-    X(BK_ECANCELED, -26, 503, "canceled", "The work was canceled")                               \
-    X(BK_ECLOSED, -27, 500, "closed", "The other side is closed")                                \
-    X(BK_EAGAIN, -28, 503, "again", "It would have to wait")                                     \
+#define BK_ERRORS(X)                                                                               \
+    X(BK_OK, 0, 200, "ok", "ok")                                                                   \
+    X(BK_EINVAL, -1, 400, "invalid", "The request is not valid")                                   \
+    X(BK_EUNAUTHORIZED, -2, 401, "unauthorized", "Authentication is needed")                       \
+    X(BK_EFORBIDDEN, -3, 403, "forbidden", "This is not allowed")                                  \
+    X(BK_ENOTFOUND, -4, 404, "not-found", "There is no such resource")                             \
+    X(BK_EMETHOD, -5, 405, "method", "The resource does not support this method")                  \
+    X(BK_ENOTACCEPTABLE, -6, 406, "not-acceptable", "No acceptable representation")                \
+    X(BK_ECONFLICT, -7, 409, "conflict", "The request conflicts with the present state")           \
+    X(BK_EGONE, -8, 410, "gone", "The resource is gone")                                           \
+    X(BK_EPRECONDITION, -9, 412, "precondition", "A precondition does not hold")                   \
+    X(BK_ETOOBIG, -10, 413, "too-big", "The content is too large")                                 \
+    X(BK_EURITOOLONG, -11, 414, "uri-too-long", "The request target is too long")                  \
+    X(BK_EMEDIATYPE, -12, 415, "media-type", "The content type is not supported")                  \
+    X(BK_ERANGE, -13, 416, "range", "The range cannot be satisfied")                               \
+    X(BK_EEXPECTATION, -14, 417, "expectation", "The expectation cannot be met")                   \
+    X(BK_EMISDIRECTED, -15, 421, "misdirected", "This server does not answer for that host")       \
+    X(BK_EUNPROCESSABLE, -16, 422, "unprocessable", "The content is not valid")                    \
+    X(BK_ELIMITED, -17, 429, "limited", "Too many requests")                                       \
+    X(BK_EHEADERS, -18, 431, "headers", "The request header fields are too large")                 \
+    X(BK_ESLOW, -19, 408, "slow", "The request did not arrive in time")                            \
+    X(BK_EINTERNAL, -20, 500, "internal", "Something went wrong on our side")                      \
+    X(BK_ENOTIMPL, -21, 501, "not-implemented", "The server does not support this")                \
+    X(BK_EUPSTREAM, -22, 502, "upstream", "A service behind this one failed")                      \
+    X(BK_EUNAVAILABLE, -23, 503, "unavailable", "The service cannot take this now")                \
+    X(BK_ETIMEDOUT, -24, 504, "timeout", "The work did not finish in time")                        \
+    X(BK_EVERSION, -25, 505, "http-version", "The HTTP version is not supported")                  \
+    X(BK_ECANCELED, -26, 503, "canceled", "The work was canceled")                                 \
+    X(BK_ECLOSED, -27, 500, "closed", "The other side is closed")                                  \
+    X(BK_EAGAIN, -28, 503, "again", "It would have to wait")                                       \
     X(BK_EIO, -29, 500, "io", "Input or output failed")
 
 BK_BEGIN_DECLS
@@ -143,11 +143,11 @@ BK_API void bk_error_clear(void);
 
 /** Returns from the calling function with the error of @p expression, if it has one. The only
  *  macro of libbackend that returns. */
-#define BK_TRY(expression)                                                                       \
-    do {                                                                                         \
-        bk_err bk__try = (expression);                                                           \
-        if (bk__try != BK_OK)                                                                    \
-            return bk__try;                                                                      \
+#define BK_TRY(expression)                                                                         \
+    do {                                                                                           \
+        bk_err bk__try = (expression);                                                             \
+        if (bk__try != BK_OK)                                                                      \
+            return bk__try;                                                                        \
     } while (0)
 
 BK_END_DECLS

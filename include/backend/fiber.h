@@ -63,7 +63,8 @@ BK_API bk_err bk_fiber_interrupted(void);
  * Waits until bk_fiber_wake(). The building block for bridging foreign callbacks; prefer what
  * sync.h has.
  *
- * A wake may be a stale one, meant for a wait that ended otherwise: look at what you wait for, and park again.
+ * A wake may be a stale one, meant for a wait that ended otherwise: look at what you wait for, and
+ * park again.
  *
  * @return BK_OK when woken (also when the wake came before); BK_ETIMEDOUT; BK_ECANCELED.
  */
@@ -117,10 +118,10 @@ BK_API BK_NODISCARD bk_group *bk_group_open(void);
 /**
  * Starts a child. It has the deadline of the fiber that opened the group.
  *
- * Where that cannot be done, the group fails as if the child had run and failed: bk_group_wait() returns
- * BK_EUNAVAILABLE when the app has as many fibers as it may. So a function that has started a child has one way
- * on, to bk_group_wait(), and what it lent to its children stays valid. In a group that was cancelled or has failed,
- * the child does not run.
+ * Where that cannot be done, the group fails as if the child had run and failed: bk_group_wait()
+ * returns BK_EUNAVAILABLE when the app has as many fibers as it may. So a function that has started
+ * a child has one way on, to bk_group_wait(), and what it lent to its children stays valid. In a
+ * group that was cancelled or has failed, the child does not run.
  *
  * @param group  May be used by the opener and by children of the group.
  * @param name   Borrowed; a literal is best.
@@ -148,8 +149,8 @@ BK_API void bk_group_cancel(bk_group *group);
  * Returns only when @p fn has ended or has not begun, so @p data may live on the caller's stack.
  * @p fn must not call any function of libbackend that is not marked `@threads Any`.
  *
- * @return BK_OK when @p fn ran, even past the deadline; BK_ECANCELED or BK_ETIMEDOUT when it had not
- *         begun; BK_EUNAVAILABLE when the queue of the pool is full.
+ * @return BK_OK when @p fn ran, even past the deadline; BK_ECANCELED or BK_ETIMEDOUT when it had
+ * not begun; BK_EUNAVAILABLE when the queue of the pool is full.
  */
 BK_API BK_NODISCARD BK_YIELDS bk_err bk_offload(bk_offload_fn fn, void *data);
 

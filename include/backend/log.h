@@ -22,15 +22,20 @@ BK_BEGIN_DECLS
 typedef enum bk_log_level {
     BK_LOG_TRACE = 10,
     BK_LOG_DEBUG = 20,
-    BK_LOG_INFO  = 30,
-    BK_LOG_WARN  = 40,
+    BK_LOG_INFO = 30,
+    BK_LOG_WARN = 40,
     BK_LOG_ERROR = 50,
     BK_LOG_FATAL = 60,
-    BK_LOG_OFF   = 100 /**< Only as a threshold: nothing is written. */
+    BK_LOG_OFF = 100 /**< Only as a threshold: nothing is written. */
 } bk_log_level;
 
 /** What a field holds. */
-typedef enum bk_kv_type { BK_KV_STR, BK_KV_I64, BK_KV_F64, BK_KV_BOOL } bk_kv_type;
+typedef enum bk_kv_type {
+    BK_KV_STR,
+    BK_KV_I64,
+    BK_KV_F64,
+    BK_KV_BOOL
+} bk_kv_type;
 
 /** A field of a log line. Made by the bk_kv_ functions; borrowed for the call. */
 typedef struct bk_kv {
@@ -107,10 +112,11 @@ BK_END_DECLS
 #define BK__LOG_SPLIT(level, event, ...) bk_log_write(level, event, BK__LOG_FIELDS(__VA_ARGS__))
 
 /** `bk_log(level, event, fields...)`: the fields are only made when the level is on. */
-#define bk_log(level, ...)                                                                       \
+#define bk_log(level, ...)                                                                         \
     ((level) >= bk_log_get_level() ? BK__LOG_SPLIT(level, __VA_ARGS__, BK__LOG_END) : (void)0)
 
-#define bk_debug(...) bk_log(BK_LOG_DEBUG, __VA_ARGS__) /**< For whoever is looking for a fault. */
+#define bk_debug(...) bk_log(BK_LOG_DEBUG, __VA_ARGS__) /**< For whoever is looking for a fault.   \
+                                                         */
 #define bk_info(...)  bk_log(BK_LOG_INFO, __VA_ARGS__)  /**< What happened, as it should. */
 #define bk_warn(...)  bk_log(BK_LOG_WARN, __VA_ARGS__)  /**< Odd, but served. */
 #define bk_error(...) bk_log(BK_LOG_ERROR, __VA_ARGS__) /**< Somebody should look. */

@@ -2,9 +2,9 @@
  * @file backend/request.h
  * @brief What the client sent.
  *
- * A request belongs to its fiber: everything read from it is request-owned and stays valid even when
- * the client has gone. Nothing here waits, and nothing is trusted: sizes, counts and syntax were
- * checked before the handler began.
+ * A request belongs to its fiber: everything read from it is request-owned and stays valid even
+ * when the client has gone. Nothing here waits, and nothing is trusted: sizes, counts and syntax
+ * were checked before the handler began.
  */
 #ifndef BACKEND_REQUEST_H
 #define BACKEND_REQUEST_H
@@ -52,8 +52,8 @@ typedef struct bk_multipart_opts {
     size_t max_head_bytes; /**< Headers of a part. Default 4 KiB. */
 } bk_multipart_opts;
 
-BK_API bk_arena *bk_req_arena(bk_req *req); /**< Lives until the answer is sent. */
-BK_API bk_app *bk_req_app(const bk_req *req); /**< The app that it came to. */
+BK_API bk_arena *bk_req_arena(bk_req *req);     /**< Lives until the answer is sent. */
+BK_API bk_app   *bk_req_app(const bk_req *req); /**< The app that it came to. */
 
 /** What bk_app_opts.on_worker_start made; NULL when there is none. */
 BK_API void *bk_req_state(const bk_req *req);
@@ -63,11 +63,11 @@ BK_API void *bk_req_state(const bk_req *req);
 BK_API bk_str bk_req_id(bk_req *req);
 
 BK_API bk_method bk_req_method(const bk_req *req); /**< GET, POST and so on. */
-BK_API bk_str bk_req_path(const bk_req *req);  /**< As sent, without the query. */
-BK_API bk_str bk_req_query(const bk_req *req); /**< As sent, without '?'; absent if none. */
-BK_API bk_str bk_req_host(const bk_req *req);  /**< As sent, with port; absent in HTTP/1.0. */
-BK_API bk_str bk_req_scheme(const bk_req *req); /**< "http" or "https", as trusted proxies say. */
-BK_API int bk_req_version(const bk_req *req);   /**< 10, 11 or 20. */
+BK_API bk_str    bk_req_path(const bk_req *req);   /**< As sent, without the query. */
+BK_API bk_str    bk_req_query(const bk_req *req);  /**< As sent, without '?'; absent if none. */
+BK_API bk_str    bk_req_host(const bk_req *req);   /**< As sent, with port; absent in HTTP/1.0. */
+BK_API bk_str bk_req_scheme(const bk_req *req);  /**< "http" or "https", as trusted proxies say. */
+BK_API int    bk_req_version(const bk_req *req); /**< 10, 11 or 20. */
 
 /** The client's address as text: the peer's, or what trusted proxies say (bk_app_opts). "unix" for
  *  unix sockets. */
@@ -89,7 +89,8 @@ BK_API bk_str bk_req_header(const bk_req *req, const char *name);
 /** All headers, names in lower case. */
 BK_API bk_pairs bk_req_headers(const bk_req *req);
 
-/** A path parameter, decoded. A name that the pattern does not have is a bug and stops the program. */
+/** A path parameter, decoded. A name that the pattern does not have is a bug and stops the program.
+ */
 BK_API bk_str bk_req_param(const bk_req *req, const char *name);
 
 /** A path parameter as an integer; BK_EINVAL (400, naming it) when it is none. */

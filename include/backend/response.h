@@ -3,14 +3,14 @@
  * @brief What goes back.
  *
  * A handler fills the response and returns; it is sent after the outermost middleware returned, in
- * one write. Calling a body function again replaces what was there. Bodies in the request's arena are
- * sent without a copy.
+ * one write. Calling a body function again replaces what was there. Bodies in the request's arena
+ * are sent without a copy.
  *
  * GET and HEAD answers of status 200 with a body get a weak ETag, and 304 when the client's
  * If-None-Match has it, unless the app or the handler says otherwise.
  *
- * Header names and values with CR, LF or NUL are a bug of the caller and refused with BK_EINVAL: they
- * never reach the wire.
+ * Header names and values with CR, LF or NUL are a bug of the caller and refused with BK_EINVAL:
+ * they never reach the wire.
  */
 #ifndef BACKEND_RESPONSE_H
 #define BACKEND_RESPONSE_H
@@ -39,17 +39,21 @@ BK_API BK_NODISCARD bk_err bk_res_add_header(bk_res *res, const char *name, bk_s
 BK_API bk_str bk_res_get_header(const bk_res *res, const char *name);
 
 /** SameSite of a cookie. */
-typedef enum bk_same_site { BK_SAME_SITE_LAX, BK_SAME_SITE_STRICT, BK_SAME_SITE_NONE } bk_same_site;
+typedef enum bk_same_site {
+    BK_SAME_SITE_LAX,
+    BK_SAME_SITE_STRICT,
+    BK_SAME_SITE_NONE
+} bk_same_site;
 
 /** Attributes of a cookie. Zero means default; the defaults are the safe ones. */
 typedef struct bk_cookie_opts {
-    const char  *path;        /**< Default "/". */
-    const char  *domain;      /**< Default none: this host only. */
-    int64_t      max_age_s;   /**< Default 0: until the browser closes. Negative: delete it. */
-    bk_same_site same_site;   /**< Default Lax. */
-    bool         insecure;    /**< Leave out Secure. */
+    const char  *path;          /**< Default "/". */
+    const char  *domain;        /**< Default none: this host only. */
+    int64_t      max_age_s;     /**< Default 0: until the browser closes. Negative: delete it. */
+    bk_same_site same_site;     /**< Default Lax. */
+    bool         insecure;      /**< Leave out Secure. */
     bool         script_access; /**< Leave out HttpOnly. */
-    bool         sign;        /**< Append a signature by the app's secret (bk_app_opts). */
+    bool         sign;          /**< Append a signature by the app's secret (bk_app_opts). */
 } bk_cookie_opts;
 
 /** Sets a cookie (RFC 6265). BK_EINVAL when name or value hold what a cookie cannot.
@@ -105,8 +109,8 @@ typedef struct bk_file_opts {
  * @param path  Relative to `opts->root` where that is set; else any path, which must not come from
  *              the client.
  * @param opts  May be NULL.
- * @return BK_OK; BK_ENOTFOUND for what is no readable regular file, has a segment that begins with a
- *         dot, or would leave the root; BK_ERANGE.
+ * @return BK_OK; BK_ENOTFOUND for what is no readable regular file, has a segment that begins with
+ * a dot, or would leave the root; BK_ERANGE.
  * @yields While the file is opened and read (on the offload pool).
  */
 BK_API BK_NODISCARD BK_YIELDS bk_err bk_res_file(bk_res *res, const char *path,
@@ -126,7 +130,8 @@ BK_API void bk_res_no_etag(bk_res *res);
  *
  * @param length  Bytes that will follow, when known; BK_LENGTH_UNKNOWN otherwise.
  */
-BK_API BK_NODISCARD bk_err bk_res_stream(bk_res *res, int status, const char *type, uint64_t length);
+BK_API BK_NODISCARD bk_err bk_res_stream(bk_res *res, int status, const char *type,
+                                         uint64_t length);
 
 /** Length of a stream that is not known. */
 #define BK_LENGTH_UNKNOWN UINT64_MAX

@@ -50,22 +50,22 @@ BK_API const char *bk_method_name(bk_method method);
 
 /** Settings of one route. Zero means default; descriptions serve the API docs. */
 typedef struct bk_route_opts {
-    const char *name;             /**< For logs and docs. Default: the pattern. */
-    uint32_t    timeout_ms;       /**< The handler's deadline. Default: the app's. */
-    uint32_t    body_limit_bytes; /**< Longest body. Default: the app's. */
-    const bk_middleware *use;     /**< Around this route only; ends with {NULL, NULL}. May be NULL. */
-    bk_desc_fn  body;             /**< What the body holds. May be NULL. */
-    bk_desc_fn  query;            /**< What the query holds. May be NULL. */
-    bk_desc_fn  answer;           /**< What a 2xx answer holds. May be NULL. */
-    const char *summary;          /**< One line for the API docs. May be NULL. */
-    void       *data;             /**< bk_req_route_data(). May be NULL. */
+    const char          *name;             /**< For logs and docs. Default: the pattern. */
+    uint32_t             timeout_ms;       /**< The handler's deadline. Default: the app's. */
+    uint32_t             body_limit_bytes; /**< Longest body. Default: the app's. */
+    const bk_middleware *use;   /**< Around this route only; ends with {NULL, NULL}. May be NULL. */
+    bk_desc_fn           body;  /**< What the body holds. May be NULL. */
+    bk_desc_fn           query; /**< What the query holds. May be NULL. */
+    bk_desc_fn           answer;  /**< What a 2xx answer holds. May be NULL. */
+    const char          *summary; /**< One line for the API docs. May be NULL. */
+    void                *data;    /**< bk_req_route_data(). May be NULL. */
 } bk_route_opts;
 
 /** What bk_router_walk() tells of a route. Borrowed for the call. */
 typedef struct bk_route_info {
-    bk_method            method;  /**< The one that it answers. */
-    const char          *pattern; /**< Whole, with the prefixes of its groups. */
-    const bk_route_opts *opts;    /**< Its settings; the name is filled in. */
+    bk_method            method;      /**< The one that it answers. */
+    const char          *pattern;     /**< Whole, with the prefixes of its groups. */
+    const bk_route_opts *opts;        /**< Its settings; the name is filled in. */
     size_t               middlewares; /**< How many wrap it. */
     const char          *file;        /**< Where it was registered. */
     int                  line;        /**< Likewise. */
@@ -87,8 +87,8 @@ BK_API BK_NODISCARD bk_router *bk_router_group(bk_router *parent, const char *pr
 /** Puts all routes of @p child, which is taken, below @p prefix of @p parent. */
 BK_API void bk_router_mount(bk_router *parent, const char *prefix, bk_router *child);
 
-/** Adds a middleware around all routes of @p router, also those registered before. Not for its 404s,
- *  except on the app's own router, whose middleware runs for every request. */
+/** Adds a middleware around all routes of @p router, also those registered before. Not for its
+ * 404s, except on the app's own router, whose middleware runs for every request. */
 BK_API void bk_use(bk_router *router, bk_middleware middleware);
 
 /** Registers a route; what the macros below call.
@@ -104,24 +104,24 @@ BK_API void bk_router_walk(const bk_router *router, bk_route_fn fn, void *data);
 #else
 #define BK__FIRST_OPTS(...) ((const bk_route_opts *const[]){__VA_ARGS__})[0]
 #endif
-#define BK__ROUTE(method, router, pattern, ...)                                                  \
+#define BK__ROUTE(method, router, pattern, ...)                                                    \
     BK__ROUTE_(method, router, pattern, __VA_ARGS__, NULL)
-#define BK__ROUTE_(method, router, pattern, handler, ...)                                        \
+#define BK__ROUTE_(method, router, pattern, handler, ...)                                          \
     bk_route_at(__FILE__, __LINE__, router, method, pattern, handler, BK__FIRST_OPTS(__VA_ARGS__))
 
 /** Registers a route for GET, and so for HEAD: `bk_get(router, "/products/{id}", handler)`, or with
  *  bk_route_opts: `bk_get(router, "/products/{id}", handler, &opts)`. */
-#define bk_get(router, pattern, ...)     BK__ROUTE(BK_METHOD_GET, router, pattern, __VA_ARGS__)
+#define bk_get(router, pattern, ...) BK__ROUTE(BK_METHOD_GET, router, pattern, __VA_ARGS__)
 /** The same for POST. */
-#define bk_post(router, pattern, ...)    BK__ROUTE(BK_METHOD_POST, router, pattern, __VA_ARGS__)
+#define bk_post(router, pattern, ...) BK__ROUTE(BK_METHOD_POST, router, pattern, __VA_ARGS__)
 /** The same for PUT. */
-#define bk_put(router, pattern, ...)     BK__ROUTE(BK_METHOD_PUT, router, pattern, __VA_ARGS__)
+#define bk_put(router, pattern, ...) BK__ROUTE(BK_METHOD_PUT, router, pattern, __VA_ARGS__)
 /** The same for PATCH. */
-#define bk_patch(router, pattern, ...)   BK__ROUTE(BK_METHOD_PATCH, router, pattern, __VA_ARGS__)
+#define bk_patch(router, pattern, ...) BK__ROUTE(BK_METHOD_PATCH, router, pattern, __VA_ARGS__)
 /** The same for DELETE. */
-#define bk_delete(router, pattern, ...)  BK__ROUTE(BK_METHOD_DELETE, router, pattern, __VA_ARGS__)
+#define bk_delete(router, pattern, ...) BK__ROUTE(BK_METHOD_DELETE, router, pattern, __VA_ARGS__)
 /** The same for HEAD, where it is not to be what GET makes of it. */
-#define bk_head(router, pattern, ...)    BK__ROUTE(BK_METHOD_HEAD, router, pattern, __VA_ARGS__)
+#define bk_head(router, pattern, ...) BK__ROUTE(BK_METHOD_HEAD, router, pattern, __VA_ARGS__)
 /** The same for OPTIONS, which is answered with `Allow` otherwise. */
 #define bk_options(router, pattern, ...) BK__ROUTE(BK_METHOD_OPTIONS, router, pattern, __VA_ARGS__)
 

@@ -2,8 +2,8 @@
  * @file backend/testing.h
  * @brief Requests to an app without a socket, captured logs, a clock that obeys.
  *
- * A bk_test runs the app on the calling thread, inside the calls below, through the same pipeline as
- * a socket does: limits, routing, middleware, errors. Nothing listens.
+ * A bk_test runs the app on the calling thread, inside the calls below, through the same pipeline
+ * as a socket does: limits, routing, middleware, errors. Nothing listens.
  *
  * @code
  * bk_test *test = bk_test_new(app, NULL);
@@ -43,9 +43,9 @@ typedef struct bk_test_req {
     const char    *target;  /**< Default "/". */
     const bk_pair *headers; /**< Ends with an absent name. May be NULL. `host: test` is added unless
                                  there is one. */
-    bk_str         body;    /**< Content-Length is added when there is one. */
-    const char    *json;    /**< A body with `content-type: application/json`. */
-    const char    *client;  /**< The peer's address. Default "127.0.0.1". */
+    bk_str      body;       /**< Content-Length is added when there is one. */
+    const char *json;       /**< A body with `content-type: application/json`. */
+    const char *client;     /**< The peer's address. Default "127.0.0.1". */
 } bk_test_req;
 
 /** Starts @p app for testing; on_worker_start runs, and its failure stops the program. Yours:
@@ -58,8 +58,9 @@ BK_API void bk_test_free(bk_test *test);
 /** Sends a request and returns without waiting for its answer. */
 BK_API BK_NODISCARD bk_test_res *bk_test_begin(bk_test *test, const bk_test_req *req);
 
-/** Runs the loop until the answer is there. With a virtual clock, a request that waits for time
- *  never gets there by itself: that is a bug of the test and stops the program after 10 s. */
+/** Runs the loop until the answer is there, or was broken off. With a virtual clock, a request that
+ *  waits for time never gets there by itself: that is a bug of the test and stops the program after
+ *  10 s. */
 BK_API void bk_test_finish(bk_test *test, bk_test_res *res);
 
 /** bk_test_begin() and bk_test_finish(). */
@@ -75,19 +76,20 @@ BK_API BK_NODISCARD bk_test_res *bk_test_post_json(bk_test *test, const char *ta
 /** The client resets its connection. */
 BK_API void bk_test_reset(bk_test *test, bk_test_res *res);
 
-/** The client of a streamed body takes nothing more until bk_test_resume(). */
+/** The client takes nothing more until bk_test_resume(); the write timeout cuts it off. */
 BK_API void bk_test_stall(bk_test *test, bk_test_res *res);
 
 /** It takes what comes again. */
 BK_API void bk_test_resume(bk_test *test, bk_test_res *res);
 
-/** True when the whole answer is there. */
+/** True when the whole answer is there: never for one that was broken off. */
 BK_API bool bk_test_done(const bk_test_res *res);
 
 /** The status; 0 while there is none. */
 BK_API int bk_test_status(const bk_test_res *res);
 
-/** A header of the answer; absent if none. */
+/** A header of the answer; absent if none. Where it came more than once, the values are joined with
+ *  ", ". @param name  In any case. */
 BK_API bk_str bk_test_header(const bk_test_res *res, const char *name);
 
 /** The body so far. Borrowed until the loop runs again. */

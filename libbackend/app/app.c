@@ -1,8 +1,9 @@
 /*
  * app.c: building, running and stopping an app. See <backend/app.h>.
  *
- * Nothing here is global: an app, its loop and its fibers belong to the thread that runs it. Two things may be done from
- * elsewhere, stopping (also from a signal handler) and posting, and only those know of other threads.
+ * Nothing here is global: an app, its loop and its fibers belong to the thread that runs it. Two
+ * things may be done from elsewhere, stopping (also from a signal handler) and posting, and only
+ * those know of other threads.
  */
 #include "app/app.h"
 
@@ -38,7 +39,7 @@ static void fill(uint32_t *value, uint32_t fallback)
 
 static void fill_defaults(struct bk__server *server)
 {
-    bk_limits   *limits = &server->limits;
+    bk_limits *limits = &server->limits;
     bk_timeouts *timeouts = &server->timeouts;
 
     fill(&limits->body_bytes, 10 * 1024 * 1024);
@@ -75,7 +76,7 @@ static void check_opts(const bk_app_opts *opts)
 static void set_up_server(bk_app *app, const bk_app_opts *opts)
 {
     struct bk__server *server = &app->server;
-    const char        *bad = NULL;
+    const char *bad = NULL;
 
     server->app = app;
     server->limits = opts->limits;
@@ -105,7 +106,7 @@ static void set_up_server(bk_app *app, const bk_app_opts *opts)
 bk_app *bk_app_new(const bk_app_opts *opts)
 {
     static const bk_app_opts defaults = {0};
-    bk_app                  *app = calloc(1, sizeof *app);
+    bk_app *app = calloc(1, sizeof *app);
 
     bk_assert(app != NULL);
     if (opts == NULL)
@@ -165,7 +166,7 @@ uint16_t bk_app_port(const bk_app *app, size_t index)
     return listener != NULL ? listener->port : 0;
 }
 
-/* --- other threads ---------------------------------------------------------------------------------------- */
+/* --- other threads ---------------------------------------------------------------------------- */
 
 static void publish_loop(bk_app *app, struct bk_loop *loop)
 {
@@ -188,7 +189,7 @@ bk_err bk_loop_post(bk_app *app, bk_post_fn fn, void *data)
 void bk_app_stop(bk_app *app)
 {
     uint64_t one = 1;
-    int      saved = errno;
+    int saved = errno;
 
     atomic_store(&app->stopping, true);
     if (write(app->bell, &one, sizeof one) < 0) {
@@ -197,13 +198,13 @@ void bk_app_stop(bk_app *app)
     errno = saved;
 }
 
-/* --- start and finish ------------------------------------------------------------------------------------- */
+/* --- start and finish ------------------------------------------------------------------------- */
 
 struct fiber_run {
     bk_err (*fn)(void *data);
-    void  *data;
+    void *data;
     bk_err result;
-    bool   done;
+    bool done;
 };
 
 static bk_err run_one(void *data)
@@ -231,7 +232,7 @@ static void on_run_done(bk_fiber *fiber, bk_err result, void *data)
 static bk_err run_fiber(bk_app *app, const char *name, bk_err (*fn)(void *data), void *data)
 {
     struct fiber_run run = {.fn = fn, .data = data};
-    bk_fiber        *fiber = bk__fiber_new(app->loop, name);
+    bk_fiber *fiber = bk__fiber_new(app->loop, name);
 
     bk_assert(fiber != NULL);
     bk__fiber_on_done(fiber, on_run_done, &run);
@@ -273,8 +274,10 @@ static void refuse_shadows(void)
     const char *name = bk__shadowed_symbol();
 
     if (name != NULL)
-        bk__setup_error(name, 0, "the program defines a function that libh2o uses under this name; rename it "
-                                 "or make it static (docs/guide/embedding.md)");
+        bk__setup_error(
+            name, 0,
+            "the program defines a function that libh2o uses under this name; rename it "
+            "or make it static (docs/guide/embedding.md)");
 }
 
 static bool has_tls(const struct bk__server *server)
@@ -299,9 +302,19 @@ static void undo_start(bk_app *app)
     bk__loop_free(loop);
 }
 
+/* A client that goes away must not end the process, whatever the host does about SIGPIPE. */
+static void block_sigpipe(void)
+{
+    sigset_t set;
+
+    sigemptyset(&set);
+    sigaddset(&set, SIGPIPE);
+    pthread_sigmask(SIG_BLOCK, &set, NULL);
+}
+
 bk_err bk__app_start(bk_app *app, const struct bk__app_start_opts *opts)
 {
-    struct bk__server   *server = &app->server;
+    struct bk__server *server = &app->server;
     struct bk__loop_opts loop_opts = {
         .fibers = server->limits.fibers,
         .offload_threads = server->limits.offload_threads,
@@ -312,6 +325,7 @@ bk_err bk__app_start(bk_app *app, const struct bk__app_start_opts *opts)
     };
 
     bk_assert(app->loop == NULL);
+    block_sigpipe();
     refuse_shadows();
     fit_connections(server);
     server->draining = false;
@@ -388,21 +402,11 @@ void bk__app_finish(bk_app *app)
     undo_start(app);
 }
 
-/* A client that goes away must not end the process, whatever the host does about SIGPIPE. */
-static void block_sigpipe(void)
-{
-    sigset_t set;
-
-    sigemptyset(&set);
-    sigaddset(&set, SIGPIPE);
-    pthread_sigmask(SIG_BLOCK, &set, NULL);
-}
-
 bk_err bk_app_run(bk_app *app)
 {
-    block_sigpipe();
     if (app->server.listeners == NULL)
-        return bk_fail(BK_EINVAL, "%s: nothing to listen on, call bk_app_listen() first", app->name);
+        return bk_fail(BK_EINVAL, "%s: nothing to listen on, call bk_app_listen() first",
+                       app->name);
     bk_err err = bk__app_start(app, &(struct bk__app_start_opts){0});
     if (err != BK_OK)
         return err;

@@ -13,25 +13,26 @@
 #include "http/server.h"
 
 struct bk_app {
-    char            *name;
-    bk_app_opts      opts;   /* as given; names and secrets in it are copied to where they are used */
-    bk_router       *router;
+    char *name;
+    bk_app_opts opts; /* as given; names and secrets in it are copied to where they are used */
+    bk_router *router;
     struct bk__server server;
-    int              bell;      /* the loop's bell: made here, so that bk_app_stop() can always ring it */
-    atomic_bool      stopping;
-    pthread_mutex_t  lock;      /* guards `loop` against other threads */
-    struct bk_loop  *loop;      /* NULL while it does not run */
+    int bell; /* the loop's bell: made here, so that bk_app_stop() can always ring it */
+    atomic_bool stopping;
+    pthread_mutex_t lock; /* guards `loop` against other threads */
+    struct bk_loop *loop; /* NULL while it does not run */
 };
 
 struct bk__app_start_opts {
-    bool    virtual_clock;
+    bool virtual_clock;
     bk_time start_at;
 };
 
 /* Makes the loop on the calling thread and runs on_worker_start. On error everything is undone. */
 bk_err bk__app_start(bk_app *app, const struct bk__app_start_opts *opts);
 
-/* Stops taking connections, lets running requests finish, cancels what does not, and undoes bk__app_start(). */
+/* Stops taking connections, lets running requests finish, cancels what does not, and undoes
+ * bk__app_start(). */
 void bk__app_finish(bk_app *app);
 
 #endif

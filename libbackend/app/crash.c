@@ -1,9 +1,10 @@
 /*
  * crash.c: what a dying process says. See crash.h.
  *
- * A signal handler may call little: text is put together by hand and goes out by write(2). It runs on a stack of its
- * own, since the reason may be that there is no stack left. Afterwards the signal's default action is restored and the
- * signal raised again, so that the parent sees the true cause and a core file is made where they are wanted.
+ * A signal handler may call little: text is put together by hand and goes out by write(2). It runs
+ * on a stack of its own, since the reason may be that there is no stack left. Afterwards the
+ * signal's default action is restored and the signal raised again, so that the parent sees the true
+ * cause and a core file is made where they are wanted.
  */
 #include "app/crash.h"
 
@@ -60,8 +61,8 @@ static const char *signal_name(int number)
 static void on_fatal(int number, siginfo_t *info, void *context)
 {
     const struct bk_loop *loop = bk__loop_current;
-    const bk_fiber       *fiber = loop != NULL ? loop->current : NULL;
-    void                 *frames[FRAMES];
+    const bk_fiber *fiber = loop != NULL ? loop->current : NULL;
+    void *frames[FRAMES];
 
     (void)context;
     say("\nfatal: ");
@@ -84,9 +85,9 @@ static void on_fatal(int number, siginfo_t *info, void *context)
 
 void bk__crash_install(void)
 {
-    static char  memory[STACK_BYTES]; /* for as long as the process lives */
-    stack_t      stack = {.ss_sp = memory, .ss_size = sizeof memory};
-    void        *warm[1];
+    static char memory[STACK_BYTES]; /* for as long as the process lives */
+    stack_t stack = {.ss_sp = memory, .ss_size = sizeof memory};
+    void *warm[1];
 
     backtrace(warm, 1); /* the first call loads a library, which a signal handler must not */
     bk_assert(sigaltstack(&stack, NULL) == 0);

@@ -17,13 +17,16 @@
 #include "core/assert.h"
 #include "http/listener.h"
 
-/* The app that SIGINT and SIGTERM stop. A signal handler has no other way to know. */
+/* The app that SIGINT and SIGTERM stop; NULL: none. A signal handler has no other way to know. */
 static bk_app *volatile stopped_by_signal;
 
 static void on_stop_signal(int number)
 {
+    bk_app *app = stopped_by_signal;
+
     (void)number;
-    bk_app_stop(stopped_by_signal);
+    if (app != NULL)
+        bk_app_stop(app);
 }
 
 static void catch_stop_signals(bk_app *app)
@@ -97,17 +100,21 @@ static void print_urls(const bk_app *app)
     fflush(stdout);
 }
 
-/* The command line, over the environment. Returns -1 when there is nothing more to say than to serve. */
+/* The command line, over the environment. Returns -1 when there is nothing more to say than to
+ * serve. */
 static int read_options(bk_app *app, int argc, char **argv, bk_listen_opts *opts)
 {
     static const struct option options[] = {
-        {"host", required_argument, NULL, 'h'},     {"port", required_argument, NULL, 'p'},
-        {"unix", required_argument, NULL, 'u'},     {"tls-cert", required_argument, NULL, 'c'},
-        {"tls-key", required_argument, NULL, 'k'},  {"help", no_argument, NULL, '?' + 128},
+        {"host", required_argument, NULL, 'h'},
+        {"port", required_argument, NULL, 'p'},
+        {"unix", required_argument, NULL, 'u'},
+        {"tls-cert", required_argument, NULL, 'c'},
+        {"tls-key", required_argument, NULL, 'k'},
+        {"help", no_argument, NULL, '?' + 128},
         {NULL, 0, NULL, 0},
     };
     const char *port = getenv("PORT");
-    int         option;
+    int option;
 
     opts->host = getenv("HOST");
     opts->tls_cert = getenv("TLS_CERT");
@@ -150,7 +157,7 @@ static int read_options(bk_app *app, int argc, char **argv, bk_listen_opts *opts
 static int serve(bk_app *app, int argc, char **argv)
 {
     bk_listen_opts opts = {0};
-    int            status = read_options(app, argc, argv, &opts);
+    int status = read_options(app, argc, argv, &opts);
 
     if (status >= 0)
         return status;
@@ -160,7 +167,9 @@ static int serve(bk_app *app, int argc, char **argv)
         return fail(app->name);
     catch_stop_signals(app);
     print_urls(app);
-    return bk_app_run(app) == BK_OK ? 0 : fail(app->name);
+    bk_err err = bk_app_run(app);
+    stopped_by_signal = NULL; /* one more signal finds nothing left to stop */
+    return err == BK_OK ? 0 : fail(app->name);
 }
 
 static void print_route(const bk_route_info *route, void *data)
@@ -173,8 +182,8 @@ static void print_route(const bk_route_info *route, void *data)
 int bk_app_main(bk_app *app, int argc, char **argv)
 {
     const char *command = argc > 1 && argv[1][0] != '-' ? argv[1] : "serve";
-    bool        named = argc > 1 && argv[1][0] != '-';
-    int         status;
+    bool named = argc > 1 && argv[1][0] != '-';
+    int status;
 
     if (strcmp(command, "serve") == 0) {
         status = serve(app, argc - named, argv + named);

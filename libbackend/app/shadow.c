@@ -1,10 +1,11 @@
 /*
  * shadow.c: finding functions of libh2o that something else has taken the place of. See shadow.h.
  *
- * libh2o exports some functions without a prefix of its own, and calls them through the dynamic linker: a host that
- * happens to define `cloexec_pipe` or `on_read` is called in libh2o's stead. So the linker is asked for each name, and
- * the answer must lie in the file that libh2o's own functions lie in. Where libh2o is linked statically, that file is
- * the program and nothing can be told apart.
+ * libh2o exports some functions without a prefix of its own, and calls them through the dynamic
+ * linker: a host that happens to define `cloexec_pipe` or `on_read` is called in libh2o's stead. So
+ * the linker is asked for each name, and the answer must lie in the file that libh2o's own
+ * functions lie in. Where libh2o is linked statically, that file is the program and nothing can be
+ * told apart.
  */
 #include "app/shadow.h"
 

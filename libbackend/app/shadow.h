@@ -4,7 +4,8 @@
 #ifndef BK_APP_SHADOW_H
 #define BK_APP_SHADOW_H
 
-/* The name of a function of libh2o that the program or another library stands in for; NULL: none. */
+/* The name of a function of libh2o that the program or another library stands in for; NULL: none.
+ */
 const char *bk__shadowed_symbol(void);
 
 #endif

@@ -1,9 +1,9 @@
 /*
  * testing.c: an app run by a test, call by call. See <backend/testing.h>.
  *
- * The app's loop turns only inside the functions below, on the test's thread. Nothing waits for ever:
- * what is not there after PATIENCE_MS of real time ends the program with words, for a test that hangs
- * says nothing at all.
+ * The app's loop turns only inside the functions below, on the test's thread. Nothing waits for
+ * ever: what is not there after PATIENCE_MS of real time ends the program with words, for a test
+ * that hangs says nothing at all.
  */
 #include <stdio.h>
 
@@ -21,17 +21,17 @@
 #define PATIENCE_MS 10000
 
 struct bk_test {
-    bk_app         *app;
-    bk_arena       *arena; /* holds this and the logs */
-    bk_buf          logs;
-    bool            show_logs;
+    bk_app *app;
+    bk_arena *arena; /* holds this and the logs */
+    bk_buf logs;
+    bool show_logs;
     struct bk__list results; /* bk_test_res.link: all of them, they live until the end */
 };
 
 struct bk_test_res {
-    struct bk__link      link;
+    struct bk__link link;
     struct bk__test_call call;
-    const char          *title; /* "GET /products" */
+    const char *title; /* "GET /products" */
 };
 
 /* --- turning the loop ------------------------------------------------------------------------- */
@@ -45,15 +45,15 @@ static struct bk_loop *loop_of(const bk_test *test)
 BK_NORETURN static void give_up(const bk_test *test, const char *what)
 {
     const struct bk_loop *loop = test->app->loop;
-    bk_buf                waiting = {.arena = test->arena};
+    bk_buf waiting = {.arena = test->arena};
 
     bk__list_each(it, &loop->fibers) {
         const bk_fiber *fiber = bk__container_of(it, bk_fiber, member_link);
         bk_buf_printf(&waiting, "%s%s", waiting.len != 0 ? ", " : "", fiber->task.name);
     }
     bk_buf_add_char(&waiting, '\0');
-    bk__setup_error(__FILE__, __LINE__, "%s: nothing came of it in %d s; fibers that wait: %s%s", what,
-                    PATIENCE_MS / 1000, waiting.ptr,
+    bk__setup_error(__FILE__, __LINE__, "%s: nothing came of it in %d s; fibers that wait: %s%s",
+                    what, PATIENCE_MS / 1000, waiting.ptr,
                     loop->clock.is_virtual ? "; time moves by bk_test_advance() only" : "");
 }
 
@@ -65,9 +65,11 @@ static bool is_late(uint64_t since_ns)
 
 static void turn_until(bk_test *test, const bool *done, const char *what)
 {
-    enum { LOOK_EVERY_MS = 100 };
+    enum {
+        LOOK_EVERY_MS = 100
+    };
     struct bk_loop *loop = loop_of(test);
-    uint64_t        start = bk_now_ns();
+    uint64_t start = bk_now_ns();
 
     while (!*done) {
         bk__loop_turn(loop, LOOK_EVERY_MS);
@@ -95,7 +97,7 @@ static bool has_work(struct bk_loop *loop)
 void bk_test_settle(bk_test *test)
 {
     struct bk_loop *loop = loop_of(test);
-    uint64_t        start = bk_now_ns();
+    uint64_t start = bk_now_ns();
 
     do {
         bk__loop_turn(loop, 0);
@@ -106,14 +108,14 @@ void bk_test_settle(bk_test *test)
 
 void bk_test_advance(bk_test *test, uint64_t ms)
 {
-    struct bk_loop   *loop = loop_of(test);
+    struct bk_loop *loop = loop_of(test);
     struct bk__clock *clock = &loop->clock;
-    uint64_t          end = clock->now_ms + ms;
+    uint64_t end = clock->now_ms + ms;
 
     bk_test_settle(test);
     for (;;) {
         const struct bk__heap_node *first = bk__heap_first(&loop->timers);
-        bool                        is_last = first == NULL || first->at > end;
+        bool is_last = first == NULL || first->at > end;
         bk__clock_advance(clock, (is_last ? end : first->at) - clock->now_ms);
         if (is_last)
             return;
@@ -125,9 +127,9 @@ void bk_test_advance(bk_test *test, uint64_t ms)
 
 struct run {
     bk_err (*fn)(void *data);
-    void  *data;
+    void *data;
     bk_err result;
-    bool   done;
+    bool done;
 };
 
 static bk_err run_fn(void *data)
@@ -149,7 +151,7 @@ static void on_run_done(bk_fiber *fiber, bk_err result, void *data)
 bk_err bk_test_run(bk_test *test, bk_err (*fn)(void *data), void *data)
 {
     struct run run = {.fn = fn, .data = data};
-    bk_fiber  *fiber = bk__fiber_new(loop_of(test), "bk_test_run");
+    bk_fiber *fiber = bk__fiber_new(loop_of(test), "bk_test_run");
 
     bk_assert(fiber != NULL);
     bk__fiber_on_done(fiber, on_run_done, &run);
@@ -178,8 +180,8 @@ bk_str bk_test_logs(const bk_test *test)
 bk_test *bk_test_new(bk_app *app, const bk_test_opts *opts)
 {
     static const bk_test_opts defaults = {0};
-    bk_arena                 *arena = bk_arena_new();
-    bk_test                  *test = BK_NEW(arena, bk_test);
+    bk_arena *arena = bk_arena_new();
+    bk_test *test = BK_NEW(arena, bk_test);
 
     if (opts == NULL)
         opts = &defaults;
@@ -189,7 +191,8 @@ bk_test *bk_test_new(bk_app *app, const bk_test_opts *opts)
     test->show_logs = opts->show_logs;
     bk__list_init(&test->results);
     bk_log_set_sink(keep_line, test);
-    bk_err err = bk__app_start(app, &(struct bk__app_start_opts){opts->virtual_clock, opts->start_at});
+    bk_err err =
+        bk__app_start(app, &(struct bk__app_start_opts){opts->virtual_clock, opts->start_at});
     if (err != BK_OK)
         bk__setup_error(__FILE__, __LINE__, "on_worker_start: %s\n%.*s", bk_err_text(err),
                         (int)test->logs.len, bk_buf_str(&test->logs).ptr);
@@ -254,7 +257,7 @@ static void add_header(bk_buf *text, bk_str name, bk_str value)
 static bk_str write_head(bk_test_res *res, const bk_test_req *req, bk_str body)
 {
     bk_buf text = {.arena = res->call.arena};
-    bool   chunked = has_header(req, BK_LIT("Transfer-Encoding"));
+    bool chunked = has_header(req, BK_LIT("Transfer-Encoding"));
 
     bk_buf_printf(&text, "%s HTTP/1.1\r\n", res->title);
     if (!has_header(req, BK_LIT("Host")))
@@ -271,9 +274,9 @@ static bk_str write_head(bk_test_res *res, const bk_test_req *req, bk_str body)
 
 bk_test_res *bk_test_begin(bk_test *test, const bk_test_req *req)
 {
-    bk_arena    *arena = bk_arena_new();
+    bk_arena *arena = bk_arena_new();
     bk_test_res *res = BK_NEW(arena, bk_test_res);
-    bk_str       body = req->json != NULL ? bk_str_of(req->json) : req->body;
+    bk_str body = req->json != NULL ? bk_str_of(req->json) : req->body;
 
     bk_assert(loop_of(test) != NULL && (req->json == NULL || !bk_str_present(req->body)));
     res->call.arena = arena;

@@ -1,8 +1,8 @@
 /*
  * clock.h: where a thread's time comes from.
  *
- * A loop gives its thread a clock whose readings it renews once a turn; a test's virtual clock is one
- * that nobody renews. Threads without a clock ask the system each time.
+ * A loop gives its thread a clock whose readings it renews once a turn; a test's virtual clock is
+ * one that nobody renews. Threads without a clock ask the system each time.
  */
 #ifndef BK_CORE_CLOCK_H
 #define BK_CORE_CLOCK_H
@@ -10,9 +10,9 @@
 #include <backend/clock.h>
 
 struct bk__clock {
-    uint64_t now_ms;     /* monotonic */
-    bk_time  now;        /* time of day */
-    bool     is_virtual; /* moved only by bk__clock_advance() */
+    uint64_t now_ms; /* monotonic */
+    bk_time now;     /* time of day */
+    bool is_virtual; /* moved only by bk__clock_advance() */
 };
 
 /* The thread's clock; NULL: none. */

@@ -1,8 +1,8 @@
 /*
  * fault.h: failures made to happen.
  *
- * A named point in the code asks whether it should fail now; tests say "the Nth time from here". Only
- * in builds with -Dfault_injection=true; elsewhere a point is the constant false.
+ * A named point in the code asks whether it should fail now; tests say "the Nth time from here".
+ * Only in builds with -Dfault_injection=true; elsewhere a point is the constant false.
  *
  *     if (BK__FAULT("stack.map"))
  *         return NULL;

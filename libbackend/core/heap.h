@@ -15,13 +15,13 @@
 struct bk__heap_node {
     uint64_t at;    /* the key */
     uint64_t order; /* of insertion; set by the heap */
-    size_t   index; /* place in the heap plus one; 0: in none */
+    size_t index;   /* place in the heap plus one; 0: in none */
 };
 
 struct bk__heap {
     struct bk__heap_node **nodes;
-    size_t                 count, cap;
-    uint64_t               next_order;
+    size_t count, cap;
+    uint64_t next_order;
 };
 
 void bk__heap_init(struct bk__heap *heap);

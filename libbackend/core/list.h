@@ -2,8 +2,8 @@
  * list.h: an intrusive doubly linked list.
  *
  * The link lives in the element, so nothing is allocated and an element can leave from anywhere. A
- * link that is in no list points at itself or is all zeros: both count as unlinked, so that a zeroed
- * struct needs no set-up, and removing twice is harmless.
+ * link that is in no list points at itself or is all zeros: both count as unlinked, so that a
+ * zeroed struct needs no set-up, and removing twice is harmless.
  */
 #ifndef BK_CORE_LIST_H
 #define BK_CORE_LIST_H
@@ -24,7 +24,7 @@ struct bk__list {
 
 /* Visits each link from the first to the last. The present one may be removed only when the loop is
  * left at once. */
-#define bk__list_each(it, list)                                                                  \
+#define bk__list_each(it, list)                                                                    \
     for (struct bk__link *it = (list)->anchor.next; it != &(list)->anchor; it = it->next)
 
 static inline void bk__list_init(struct bk__list *list)

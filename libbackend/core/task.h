@@ -15,18 +15,19 @@
 #define BK__FIELD_ERRORS_MAX 100
 
 struct bk__task {
-    struct bk_arena      arena;
-    struct bk_arena     *error_arena;  /* see bk__task_error_arena(); NULL until the first error */
-    const bk_error_link *errors;       /* newest first, in error_arena */
-    bk_field_error      *fields;       /* in error_arena; NULL while there are none */
-    uint32_t             field_count, field_cap;
-    const char          *name;         /* for logs and crash reports; may be NULL */
-    bk_str               request_id;   /* absent outside requests; see bk__task_request_id() */
-    void               (*identify)(struct bk__task *task); /* makes it; NULL: there is none */
-    bk_str               route;        /* the pattern; absent outside requests */
+    struct bk_arena arena;
+    struct bk_arena *error_arena; /* see bk__task_error_arena(); NULL until the first error */
+    const bk_error_link *errors;  /* newest first, in error_arena */
+    bk_field_error *fields;       /* in error_arena; NULL while there are none */
+    uint32_t field_count, field_cap;
+    const char *name;  /* for logs and crash reports; may be NULL */
+    bk_str request_id; /* absent outside requests; see bk__task_request_id() */
+    void (*identify)(struct bk__task *task); /* makes it; NULL: there is none */
+    bk_str route;                            /* the pattern; absent outside requests */
 };
 
-/* The running fiber's task; NULL on a thread that runs none. Set by the scheduler at each switch. */
+/* The running fiber's task; NULL on a thread that runs none. Set by the scheduler at each switch.
+ */
 extern _Thread_local struct bk__task *bk__task_current
     __attribute__((tls_model("initial-exec"), visibility("hidden")));
 

@@ -14,8 +14,8 @@ typedef void *bk__context;
 /* Saves the present place in @p from and goes on at @p to. Returns when somebody switches back. */
 void bk__context_switch(bk__context *from, bk__context to);
 
-/* A context that calls entry(data) on the stack that ends at @p top (16-byte aligned, growing down) when
- * it is first switched to. @p entry must never return. */
+/* A context that calls entry(data) on the stack that ends at @p top (16-byte aligned, growing down)
+ * when it is first switched to. @p entry must never return. */
 bk__context bk__context_make(void *top, void (*entry)(void *), void *data);
 
 #endif

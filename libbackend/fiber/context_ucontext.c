@@ -2,8 +2,8 @@
  * context_ucontext.c: the switch for machines without one of their own.
  *
  * POSIX ucontext saves the signal mask at each switch, with a system call: correct, and slow. The
- * ucontext_t lies on top of the stack that it describes; a stack that makecontext() did not begin (the
- * thread's own) keeps it in the frame that is being left.
+ * ucontext_t lies on top of the stack that it describes; a stack that makecontext() did not begin
+ * (the thread's own) keeps it in the frame that is being left.
  */
 #include "fiber/context.h"
 
@@ -30,9 +30,9 @@ static void begin(unsigned entry_high, unsigned entry_low, unsigned data_high, u
 
 bk__context bk__context_make(void *top, void (*entry)(void *), void *data)
 {
-    uintptr_t   at = ((uintptr_t)top - sizeof(ucontext_t)) & ~(uintptr_t)63;
+    uintptr_t at = ((uintptr_t)top - sizeof(ucontext_t)) & ~(uintptr_t)63;
     ucontext_t *made = (ucontext_t *)at;
-    uintptr_t   e = (uintptr_t)entry, d = (uintptr_t)data;
+    uintptr_t e = (uintptr_t)entry, d = (uintptr_t)data;
 
     if (getcontext(made) != 0)
         bk_unreachable("getcontext failed");

@@ -1,9 +1,10 @@
 /*
  * fiber.c: the life of a fiber, and the switch between the loop's stack and a fiber's. See fiber.h.
  *
- * What must hold: bk_loop.current, bk__task_current and the processor's stack always belong together;
- * only resume() and suspend() change them. A parked fiber is woken by exactly one cause, which it finds in
- * wait_result; a wake that comes when it is not parked is kept in `woken` for its next wait.
+ * What must hold: bk_loop.current, bk__task_current and the processor's stack always belong
+ * together; only resume() and suspend() change them. A parked fiber is woken by exactly one cause,
+ * which it finds in wait_result; a wake that comes when it is not parked is kept in `woken` for its
+ * next wait.
  */
 #include "fiber/fiber.h"
 
@@ -45,7 +46,7 @@ static void resume(bk_fiber *fiber)
         return;
 
     void (*on_done)(bk_fiber *, bk_err, void *) = fiber->on_done;
-    void  *data = fiber->on_done_data;
+    void *data = fiber->on_done_data;
     bk_err result = fiber->result;
     if (on_done != NULL)
         on_done(fiber, result, data);
@@ -120,8 +121,8 @@ bk_fiber *bk__fiber_new(struct bk_loop *loop, const char *name)
     fiber->task.name = name;
     fiber->timer.fn = on_timer;
     fiber->wait_until = fiber->deadline = BK__NEVER;
-    char *chunk = (char *)fiber +
-                  ((sizeof *fiber + BK__ARENA_ALIGN - 1) & ~(size_t)(BK__ARENA_ALIGN - 1));
+    char *chunk =
+        (char *)fiber + ((sizeof *fiber + BK__ARENA_ALIGN - 1) & ~(size_t)(BK__ARENA_ALIGN - 1));
     bk__arena_init(&fiber->task.arena, chunk, (size_t)(block + BK__STACK_BYTES - chunk));
     bk__list_push(&loop->fibers, &fiber->member_link);
     loop->fiber_count++;
@@ -223,7 +224,7 @@ static bk_fiber *self(void)
 bk_err bk__fiber_wait(uint64_t until_ms)
 {
     bk_fiber *fiber = self();
-    bool      open = fiber->shields == 0;
+    bool open = fiber->shields == 0;
 
     if (fiber->woken) {
         fiber->woken = false;
@@ -278,8 +279,8 @@ bk_err bk_yield(void)
 bk_err bk_sleep_ms(uint64_t ms)
 {
     const bk_fiber *fiber = self();
-    uint64_t        now = fiber->loop->clock.now_ms;
-    uint64_t        until = ms < BK__NEVER - now ? now + ms : BK__NEVER;
+    uint64_t now = fiber->loop->clock.now_ms;
+    uint64_t until = ms < BK__NEVER - now ? now + ms : BK__NEVER;
 
     for (;;) {
         bk_err err = bk__fiber_wait(until);
@@ -305,9 +306,9 @@ void bk__shield_down(void)
 
 bk_deadline bk_deadline_push(uint64_t ms)
 {
-    bk_fiber   *fiber = self();
+    bk_fiber *fiber = self();
     bk_deadline before = {fiber->deadline};
-    uint64_t    now = fiber->loop->clock.now_ms;
+    uint64_t now = fiber->loop->clock.now_ms;
 
     if (ms < BK__NEVER - now && now + ms < fiber->deadline)
         fiber->deadline = now + ms;
@@ -322,7 +323,7 @@ void bk_deadline_pop(bk_deadline before)
 uint64_t bk_deadline_left_ms(void)
 {
     const bk_fiber *fiber = self();
-    uint64_t        now = fiber->loop->clock.now_ms;
+    uint64_t now = fiber->loop->clock.now_ms;
 
     if (fiber->deadline == BK__NEVER)
         return UINT64_MAX;

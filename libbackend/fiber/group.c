@@ -98,7 +98,8 @@ bk_group *bk_group_open(void)
 }
 
 /* The first failure counts: it is kept with its chain, taken from @p from. */
-static void fail_group(bk_group *group, bk_err err, const struct bk__task *from, const bk_fiber *spared)
+static void fail_group(bk_group *group, bk_err err, const struct bk__task *from,
+                       const bk_fiber *spared)
 {
     if (group->result != BK_OK)
         return;

@@ -1,8 +1,8 @@
 /*
  * loop.c: h2o's event loop with ours around it. See loop.h.
  *
- * h2o's own timers are lists per duration; ours lie in a heap, and h2o is told how long it may sleep.
- * Only this file and http/ know h2o.
+ * h2o's own timers are lists per duration; ours lie in a heap, and h2o is told how long it may
+ * sleep. Only this file and http/ know h2o.
  */
 #include "fiber/loop.h"
 
@@ -27,8 +27,8 @@ _Thread_local struct bk_loop *bk__loop_current
 
 struct bk__post {
     struct bk__post *next;
-    bk_post_fn       fn;
-    void            *data;
+    bk_post_fn fn;
+    void *data;
 };
 
 static void run_posts(struct bk_loop *loop)
@@ -50,7 +50,7 @@ static void run_posts(struct bk_loop *loop)
 static void on_bell(h2o_socket_t *sock, const char *err)
 {
     struct bk_loop *loop = sock->data;
-    uint64_t        rings;
+    uint64_t rings;
 
     (void)err;
     bk__loop_enter(loop);
@@ -123,14 +123,15 @@ struct bk_loop *bk__loop_new(const struct bk__loop_opts *opts)
 /* h2o 2.2.5 forgets to close its epoll descriptor, which lies right behind the public part. */
 static void close_evloop(h2o_evloop_t *evloop)
 {
-    int  fd;
+    int fd;
     char link[64], target[64];
 
     memcpy(&fd, (char *)evloop + sizeof *evloop, sizeof fd);
     h2o_evloop_destroy(evloop);
     snprintf(link, sizeof link, "/proc/self/fd/%d", fd);
     ssize_t len = readlink(link, target, sizeof target);
-    if (len > 0 && (size_t)len < sizeof target && memmem(target, (size_t)len, "eventpoll", 9) != NULL)
+    if (len > 0 && (size_t)len < sizeof target &&
+        memmem(target, (size_t)len, "eventpoll", 9) != NULL)
         close(fd);
 }
 
@@ -195,7 +196,7 @@ static bool run_ready(struct bk_loop *loop)
 static bool run_timers(struct bk_loop *loop)
 {
     struct bk__heap_node *first;
-    bool                  any = false;
+    bool any = false;
 
     while ((first = bk__heap_first(&loop->timers)) != NULL && first->at <= loop->clock.now_ms) {
         struct bk__timer *timer = bk__container_of(first, struct bk__timer, node);
@@ -209,7 +210,7 @@ static bool run_timers(struct bk_loop *loop)
 static int32_t time_to_sleep(const struct bk_loop *loop, uint64_t max_wait_ms)
 {
     const struct bk__heap_node *first = bk__heap_first(&loop->timers);
-    uint64_t                    wait = max_wait_ms;
+    uint64_t wait = max_wait_ms;
 
     if (!bk__list_empty(&loop->ready))
         return 0;
@@ -238,7 +239,7 @@ bool bk__loop_turn(struct bk_loop *loop, uint64_t max_wait_ms)
 static void ring(struct bk_loop *loop)
 {
     uint64_t one = 1;
-    int      saved = errno;
+    int saved = errno;
 
     if (write(loop->bell_fd, &one, sizeof one) < 0) {
         /* the counter is full: the bell rings already */

@@ -1,8 +1,8 @@
 /*
  * loop.h: one thread's event loop: h2o's, with fibers, timers and messages from other threads.
  *
- * A turn: ready fibers run, due timers fire, the loop sleeps until something happens, the callbacks of
- * sockets run. A fiber that becomes ready in a turn runs in the next, which then does not sleep.
+ * A turn: ready fibers run, due timers fire, the loop sleeps until something happens, the callbacks
+ * of sockets run. A fiber that becomes ready in a turn runs in the next, which then does not sleep.
  */
 #ifndef BK_FIBER_LOOP_H
 #define BK_FIBER_LOOP_H
@@ -25,38 +25,38 @@ struct st_h2o_socket_t;
 
 struct bk_loop {
     struct st_h2o_evloop_t *evloop;
-    struct bk__clock        clock;
-    uint64_t                turn_stamp; /* h2o's time when the clock was renewed */
-    struct bk__heap         timers;
-    struct bk__stacks       stacks;
-    struct bk__list         ready;  /* bk_fiber.ready_link */
-    struct bk__list         fibers; /* bk_fiber.member_link: all that were begun */
-    size_t                  fiber_count, fiber_max;
-    bk_fiber               *current; /* the running fiber; NULL on the loop's stack */
-    bk__context             context; /* of the loop's stack, while a fiber runs */
-    struct bk__timer        trim_timer;
+    struct bk__clock clock;
+    uint64_t turn_stamp; /* h2o's time when the clock was renewed */
+    struct bk__heap timers;
+    struct bk__stacks stacks;
+    struct bk__list ready;  /* bk_fiber.ready_link */
+    struct bk__list fibers; /* bk_fiber.member_link: all that were begun */
+    size_t fiber_count, fiber_max;
+    bk_fiber *current;   /* the running fiber; NULL on the loop's stack */
+    bk__context context; /* of the loop's stack, while a fiber runs */
+    struct bk__timer trim_timer;
     struct st_h2o_socket_t *watches; /* the nested epoll, as h2o sees it */
-    int                     watch_epoll;
+    int watch_epoll;
     struct st_h2o_socket_t *bell; /* the eventfd that other threads ring, as h2o sees it */
-    int                     bell_fd;
-    pthread_mutex_t         post_lock;   /* guards the next three */
-    struct bk__post        *post_first, **post_last;
-    bool                    post_closed;
-    struct bk__offload     *offload; /* NULL until it is first used */
-    uint32_t                offload_threads, offload_queue;
-    void                   *asan_fake_stack; /* of the loop's stack */
-    const void             *asan_bottom;
-    size_t                  asan_size;
-    void                   *tsan_fiber;
+    int bell_fd;
+    pthread_mutex_t post_lock; /* guards the next three */
+    struct bk__post *post_first, **post_last;
+    bool post_closed;
+    struct bk__offload *offload; /* NULL until it is first used */
+    uint32_t offload_threads, offload_queue;
+    void *asan_fake_stack; /* of the loop's stack */
+    const void *asan_bottom;
+    size_t asan_size;
+    void *tsan_fiber;
 };
 
 struct bk__loop_opts {
-    size_t   fibers;          /* at most; not 0 */
+    size_t fibers;            /* at most; not 0 */
     uint32_t offload_threads; /* not 0 */
     uint32_t offload_queue;   /* not 0 */
-    bool     virtual_clock;
-    bk_time  start_at; /* of a virtual clock; 0: now */
-    int      bell;     /* an eventfd to ring it by, borrowed; 0: it makes one */
+    bool virtual_clock;
+    bk_time start_at; /* of a virtual clock; 0: now */
+    int bell;         /* an eventfd to ring it by, borrowed; 0: it makes one */
 };
 
 /* The loop that runs on this thread; NULL: none. */
@@ -75,8 +75,8 @@ bool bk__loop_turn(struct bk_loop *loop, uint64_t max_wait_ms);
 /* To be called first in each callback that h2o makes: the loop slept, the clock must follow. */
 void bk__loop_enter(struct bk_loop *loop);
 
-/* Messages: fn(data) on the loop's stack, in a turn to come. @threads Any, but not after the loop was
- * freed. BK_ECLOSED once bk__loop_close_posts() was called. */
+/* Messages: fn(data) on the loop's stack, in a turn to come. @threads Any, but not after the loop
+ * was freed. BK_ECLOSED once bk__loop_close_posts() was called. */
 bk_err bk__loop_post(struct bk_loop *loop, bk_post_fn fn, void *data);
 
 /* Refuses further posts; those taken still run. */

@@ -2,11 +2,11 @@
  * sanitizer.h: telling ASan and TSan which stack is in use.
  *
  * Both follow the stack pointer and are lost when it jumps. ASan must be told before and after each
- * switch (and keeps a "fake stack" per stack); TSan sees each fiber as a thread of its own. Without them
- * all of this is nothing.
+ * switch (and keeps a "fake stack" per stack); TSan sees each fiber as a thread of its own. Without
+ * them all of this is nothing.
  *
- * All must be inlined, also without optimization: a function of its own would be entered on one stack and left on
- * another, by TSan's count.
+ * All must be inlined, also without optimization: a function of its own would be entered on one
+ * stack and left on another, by TSan's count.
  */
 #ifndef BK_FIBER_SANITIZER_H
 #define BK_FIBER_SANITIZER_H
@@ -119,7 +119,8 @@ BK__INLINE void bk__sanitizer_free_fiber(bk_fiber *fiber)
     __tsan_destroy_fiber(fiber->tsan_fiber);
 #endif
 #ifdef BK__ASAN
-    __asan_unpoison_memory_region(fiber->block + BK__STACK_GUARD, BK__STACK_BYTES - BK__STACK_GUARD);
+    __asan_unpoison_memory_region(fiber->block + BK__STACK_GUARD,
+                                  BK__STACK_BYTES - BK__STACK_GUARD);
 #endif
     (void)fiber;
 }

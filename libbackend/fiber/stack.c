@@ -1,9 +1,9 @@
 /*
  * stack.c: blocks of address space for stacks. See stack.h.
  *
- * The list of unused blocks is an array beside the blocks and not a chain through them, so that a block
- * can lose its pages without losing its place. It is a stack: the block used last is used next. The
- * blocks at its bottom that were never reached between two trims are the ones to empty.
+ * The list of unused blocks is an array beside the blocks and not a chain through them, so that a
+ * block can lose its pages without losing its place. It is a stack: the block used last is used
+ * next. The blocks at its bottom that were never reached between two trims are the ones to empty.
  */
 #include "fiber/stack.h"
 
@@ -19,8 +19,8 @@
 
 struct bk__stack_slab {
     struct bk__stack_slab *next;
-    char                  *memory;
-    unsigned               valgrind_ids[BK__STACKS_PER_SLAB];
+    char *memory;
+    unsigned valgrind_ids[BK__STACKS_PER_SLAB];
 };
 
 #define SLAB_BYTES ((size_t)BK__STACKS_PER_SLAB * BK__STACK_BYTES)
@@ -33,7 +33,7 @@ void bk__stacks_init(struct bk__stacks *stacks)
 void bk__stacks_fini(struct bk__stacks *stacks)
 {
     struct bk__stack_slab *slab = stacks->slabs;
-    size_t                 blocks = 0;
+    size_t blocks = 0;
 
     while (slab != NULL) {
         struct bk__stack_slab *next = slab->next;
@@ -75,8 +75,8 @@ static bool add_slab(struct bk__stacks *stacks)
         return false;
 
     struct bk__stack_slab *slab = calloc(1, sizeof *slab);
-    size_t                 cap = stacks->unused_cap + BK__STACKS_PER_SLAB;
-    char                 **unused = realloc(stacks->unused, cap * sizeof *unused);
+    size_t cap = stacks->unused_cap + BK__STACKS_PER_SLAB;
+    char **unused = realloc(stacks->unused, cap * sizeof *unused);
     bk_assert(slab != NULL && unused != NULL);
     slab->memory = memory;
     slab->next = stacks->slabs;

@@ -1,8 +1,8 @@
 /*
  * watch.c: waiting for descriptors. See watch.h and <backend/loop.h>.
  *
- * An edge comes once, so what was reported is kept in `ready` until a wait asks for it. One fiber may
- * wait to read and another to write.
+ * An edge comes once, so what was reported is kept in `ready` until a wait asks for it. One fiber
+ * may wait to read and another to write.
  */
 #include <backend/loop.h>
 
@@ -20,9 +20,9 @@
 
 struct bk_watch {
     struct bk_loop *loop;
-    int             fd;
-    unsigned        ready;   /* reported and not yet asked for */
-    bk_fiber       *waiter[2]; /* for reading, for writing */
+    int fd;
+    unsigned ready;      /* reported and not yet asked for */
+    bk_fiber *waiter[2]; /* for reading, for writing */
 };
 
 bk_err bk_watch_new(int fd, bk_watch **out)
@@ -58,13 +58,13 @@ void bk_watch_free(bk_watch *watch)
 void bk__watches_run(struct bk_loop *loop)
 {
     struct epoll_event events[BATCH];
-    int                count;
+    int count;
 
     do {
         count = epoll_wait(loop->watch_epoll, events, BATCH, 0);
         for (int i = 0; i < count; i++) {
             struct bk_watch *watch = events[i].data.ptr;
-            uint32_t         got = events[i].events;
+            uint32_t got = events[i].events;
             if ((got & (EPOLLIN | EPOLLRDHUP | EPOLLHUP | EPOLLERR)) != 0)
                 watch->ready |= BK_READABLE;
             if ((got & (EPOLLOUT | EPOLLHUP | EPOLLERR)) != 0)
@@ -79,7 +79,7 @@ void bk__watches_run(struct bk_loop *loop)
 bk_err bk_watch_wait(bk_watch *watch, unsigned events, unsigned *ready)
 {
     bk_fiber *self = bk_fiber_self();
-    bk_err    err = BK_OK;
+    bk_err err = BK_OK;
 
     bk_assert(self != NULL && (events & ~(unsigned)(BK_READABLE | BK_WRITABLE)) == 0);
     for (size_t side = 0; side < 2; side++) {

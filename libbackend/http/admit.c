@@ -1,8 +1,10 @@
 /*
- * admit.c: the door. What every request must satisfy, whatever carried it, and which route it takes.
+ * admit.c: the door. What every request must satisfy, whatever carried it, and which route it
+ * takes.
  *
- * Runs on the loop's stack, before any handler and before the body is read, so that what cannot be answered is refused
- * early and its body is never held. HTTP/1's own syntax was checked in http1_head.c, HTTP/2's in http2_guard.c.
+ * Runs on the loop's stack, before any handler and before the body is read, so that what cannot be
+ * answered is refused early and its body is never held. HTTP/1's own syntax was checked in
+ * http1_head.c, HTTP/2's in http2_guard.c.
  */
 #include <string.h>
 
@@ -59,7 +61,8 @@ static size_t scheme_length(bk_str target)
     return 0;
 }
 
-/* origin-form, absolute-form and "*" (RFC 9112, 3.2). Sets path, query and, from absolute-form, the host. */
+/* origin-form, absolute-form and "*" (RFC 9112, 3.2). Sets path, query and, from absolute-form, the
+ * host. */
 static bool read_target(bk_req *req)
 {
     bk_str rest = req->target;

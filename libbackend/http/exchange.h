@@ -1,8 +1,8 @@
 /*
  * exchange.h: a request and its answer, from inside.
  *
- * The bk_req and its bk_res lie in the arena of the request's fiber, as does all they point to. The transport
- * may vanish (the client is gone): then `transport` is NULL, and sending is nothing.
+ * The bk_req and its bk_res lie in the arena of the request's fiber, as does all they point to. The
+ * transport may vanish (the client is gone): then `transport` is NULL, and sending is nothing.
  */
 #ifndef BK_HTTP_EXCHANGE_H
 #define BK_HTTP_EXCHANGE_H
@@ -27,84 +27,84 @@ enum bk__body_kind {
 };
 
 struct bk_res {
-    bk_req         *req;
-    int             status;
+    bk_req *req;
+    int status;
     enum bk__body_kind kind;
-    bk_str          body;        /* BK__BODY_TEXT */
-    bk_buf          buf;         /* BK__BODY_JSON */
-    bk_json_writer  writer;
-    bk_pair        *headers;     /* first_headers, then in the arena */
-    uint32_t        header_count, header_cap;
-    const char     *type;        /* Content-Type; NULL: none. Static or in the arena */
-    bk_str          etag;        /* set by the handler; absent: made from the body */
-    bool            no_etag;
-    bool            started;     /* a stream whose head was handed over */
-    bool            broken;      /* a stream that was aborted */
-    uint64_t        stream_length, stream_sent;
+    bk_str body; /* BK__BODY_TEXT */
+    bk_buf buf;  /* BK__BODY_JSON */
+    bk_json_writer writer;
+    bk_pair *headers; /* first_headers, then in the arena */
+    uint32_t header_count, header_cap;
+    const char *type; /* Content-Type; NULL: none. Static or in the arena */
+    bk_str etag;      /* set by the handler; absent: made from the body */
+    bool no_etag;
+    bool started; /* a stream whose head was handed over */
+    bool broken;  /* a stream that was aborted */
+    uint64_t stream_length, stream_sent;
     struct bk__head head;
-    bk_pair         first_headers[8]; /* what `headers` begins with; not zeroed */
+    bk_pair first_headers[8]; /* what `headers` begins with; not zeroed */
 };
 
 struct bk_req {
-    struct bk__server          *server;
+    struct bk__server *server;
     const struct bk__transport *transport; /* NULL: the client is gone */
-    void                       *conn;      /* the transport's own */
-    bk_fiber                   *fiber;
-    struct bk__link             link;      /* in bk__server.requests, from begin to end */
+    void *conn;                            /* the transport's own */
+    bk_fiber *fiber;
+    struct bk__link link; /* in bk__server.requests, from begin to end */
 
     /* What came: set by the transport before admission, in the arena. */
-    bk_str   method_text;
-    bk_str   target;      /* as sent; path and query are cut out of it by admission */
-    bk_str   host;        /* Host, or :authority */
-    bk_pair *headers;     /* names in lower case; Host among them where it was sent */
+    bk_str method_text;
+    bk_str target;    /* as sent; path and query are cut out of it by admission */
+    bk_str host;      /* Host, or :authority */
+    bk_pair *headers; /* names in lower case; Host among them where it was sent */
     uint32_t header_count;
-    uint8_t  version;     /* 10, 11, 20 */
-    bool     secure;      /* came over TLS */
+    uint8_t version; /* 10, 11, 20 */
+    bool secure;     /* came over TLS */
 
     /* Set by admission. */
-    bk_method               method;
-    bk_str                  path, query;
-    const struct bk__route *route;      /* NULL: refused, or answered by the router itself */
-    bk_err                  refusal;    /* BK_OK: run the route */
-    const char             *refusal_why; /* static; NULL: the code's own words */
-    uint32_t                allow;      /* methods of the path, as bits, for 405 and OPTIONS */
-    bool                    closes;     /* the connection cannot go on after this request */
-    uint32_t                body_limit;
+    bk_method method;
+    bk_str path, query;
+    const struct bk__route *route; /* NULL: refused, or answered by the router itself */
+    bk_err refusal;                /* BK_OK: run the route */
+    const char *refusal_why;       /* static; NULL: the code's own words */
+    uint32_t allow;                /* methods of the path, as bits, for 405 and OPTIONS */
+    bool closes;                   /* the connection cannot go on after this request */
+    uint32_t body_limit;
 
     /* The body: grows outside the arena, so that a large one is not copied again and again. */
-    char  *body;
+    char *body;
     size_t body_len, body_cap;
     char **body_heap; /* where a large one lies; NULL: in the arena */
 
     /* Made when asked for. */
-    bk_str      id;
-    bk_str      peer, client, scheme; /* absent: not yet asked for */
-    bk_pairs    query_pairs;
-    bool        query_parsed;
+    bk_str id;
+    bk_str peer, client, scheme; /* absent: not yet asked for */
+    bk_pairs query_pairs;
+    bool query_parsed;
     struct bk__req_value *values; /* bk_req_set() */
 
     bool begun;
-    bool waiting;  /* its fiber waits for the transport */
-    bool drained;  /* the piece being written is done with */
+    bool waiting; /* its fiber waits for the transport */
+    bool drained; /* the piece being written is done with */
     bool lost, released;
 
     struct bk__tree_match match; /* not zeroed */
-    bk_res                res;
+    bk_res res;
 };
 
 /*
- * A request of @p server, with its fiber and arena. NULL when there are as many fibers as there may be: the
- * transport answers 503 by itself then.
+ * A request of @p server, with its fiber and arena. NULL when there are as many fibers as there may
+ * be: the transport answers 503 by itself then.
  */
 bk_req *bk__req_new(struct bk__server *server, const struct bk__transport *transport, void *conn);
 
-/* Checks the head, finds the route, sets the body limit. Sets `refusal` where the answer will be an error; the
- * transport may still read the body then, unless `closes` is set: it should begin the request at once. A
- * refusal that the transport has already set stays. */
+/* Checks the head, finds the route, sets the body limit. Sets `refusal` where the answer will be an
+ * error; the transport may still read the body then, unless `closes` is set: it should begin the
+ * request at once. A refusal that the transport has already set stays. */
 void bk__req_admit(bk_req *req);
 
-/* Copies body bytes. BK_ETOOBIG over the request's limit, BK_EUNAVAILABLE over the server's; that is then the
- * request's refusal, `closes` is set and what was kept is dropped. */
+/* Copies body bytes. BK_ETOOBIG over the request's limit, BK_EUNAVAILABLE over the server's; that
+ * is then the request's refusal, `closes` is set and what was kept is dropped. */
 bk_err bk__req_body_add(bk_req *req, const char *bytes, size_t len);
 
 /* Runs it on its fiber; returns when that waits or has ended. The request may be gone then. */
@@ -124,7 +124,8 @@ bk_str bk__req_peer(bk_req *req);
 /* A header's value as it came; joined in the arena where it came more than once. */
 bk_str bk__req_header(const bk_req *req, bk_str lower_case_name);
 
-/* Puts what went wrong into the response as application/problem+json (RFC 9457), and a 5xx into the log. */
+/* Puts what went wrong into the response as application/problem+json (RFC 9457), and a 5xx into the
+ * log. */
 void bk__problem_render(bk_req *req, bk_err err);
 
 /* Puts the chain of @p err into the log, unless all that happened is that the client has gone. */
@@ -139,13 +140,15 @@ void bk__res_init(bk_res *res, bk_req *req);
 /* Forgets what a handler has put in, but for the headers that middleware set. */
 void bk__res_clear(bk_res *res);
 
-/* Fits the answer for sending: ETag and 304, HEAD, the fields of `head`. @p body receives what is to be sent. */
+/* Fits the answer for sending: ETag and 304, HEAD, the fields of `head`. @p body receives what is
+ * to be sent. */
 void bk__res_prepare(bk_res *res, bk_str *body);
 
 /* Hands the answer to the transport and waits until nothing of the request is needed any more. */
 BK_YIELDS void bk__res_finish(bk_res *res, bk_err err);
 
-/* Waits for the transport: until the present piece is drained, or the request is released or lost. */
+/* Waits for the transport: until the present piece is drained, or the request is released or lost.
+ */
 BK_YIELDS bk_err bk__req_await(bk_req *req, bool piece);
 
 #endif

@@ -1,10 +1,11 @@
 /*
- * file.c: bk_res_file(): a file as an answer (RFC 9110, 13 and 14; RFC 6266). See <backend/response.h>.
+ * file.c: bk_res_file(): a file as an answer (RFC 9110, 13 and 14; RFC 6266). See
+ * <backend/response.h>.
  *
  * The disk is touched on the offload pool only. A small file is read as a whole, in the usual case
- * together with its opening; a large one is streamed, and what the client does not take is not read.
- * The handler's deadline does not count while it is sent, as it does not for other bodies: the write
- * timeout does.
+ * together with its opening; a large one is streamed, and what the client does not take is not
+ * read. The handler's deadline does not count while it is sent, as it does not for other bodies:
+ * the write timeout does.
  */
 #include <errno.h>
 #include <stdlib.h>
@@ -32,24 +33,24 @@
 
 /* A file and what is said about it. */
 struct document {
-    bk_res         *res;
+    bk_res *res;
     struct bk__file file;
-    const char     *type;
-    char           *whole; /* its bytes, read when it was opened; NULL: not yet */
-    bk_str          etag;  /* absent: none */
-    bool            is_fresh; /* its time may not tell it from its next state */
-    char            modified[HTTP_DATE];
+    const char *type;
+    char *whole;   /* its bytes, read when it was opened; NULL: not yet */
+    bk_str etag;   /* absent: none */
+    bool is_fresh; /* its time may not tell it from its next state */
+    char modified[HTTP_DATE];
 };
 
 /* --- the disk --------------------------------------------------------------------------------- */
 
 struct opening {
-    const char     *root, *path;
-    bool            eager; /* a small one is read as well */
+    const char *root, *path;
+    bool eager; /* a small one is read as well */
     struct bk__file file;
-    char           *whole;
-    bk_err          err;
-    int             cause;
+    char *whole;
+    bk_err err;
+    int cause;
 };
 
 static void open_file(void *data)
@@ -67,12 +68,12 @@ static void open_file(void *data)
 }
 
 struct reading {
-    int      fd;
+    int fd;
     uint64_t offset;
-    char    *out;
-    size_t   len;
-    bk_err   err;
-    int      cause;
+    char *out;
+    size_t len;
+    bk_err err;
+    int cause;
 };
 
 static void read_span(void *data)
@@ -108,7 +109,7 @@ static void close_fd(void *fd)
 /* Opens it for as long as the request lives. */
 static bk_err open_document(struct document *doc, const char *root, const char *path, bool eager)
 {
-    bk_arena      *arena = bk_req_arena(doc->res->req);
+    bk_arena *arena = bk_req_arena(doc->res->req);
     struct opening opening = {.root = root, .path = path, .eager = eager, .file.fd = -1};
 
     BK_TRY(bk_offload(open_file, &opening));
@@ -129,8 +130,8 @@ static bk_err open_document(struct document *doc, const char *root, const char *
 static void make_validators(struct document *doc)
 {
     const struct bk__file *file = &doc->file;
-    bk_res                *res = doc->res;
-    int64_t                now = bk_time_now() / 1000000;
+    bk_res *res = doc->res;
+    int64_t now = bk_time_now() / 1000000;
 
     doc->is_fresh = file->mtime_s + FRESH_S > now;
     bk__clock_http_date(file->mtime_s * 1000000, doc->modified);
@@ -161,7 +162,7 @@ static bool read_date(bk_str header, int64_t *seconds)
 /* If-Match, or If-Unmodified-Since where there is none. */
 static bool may_be_sent(const struct document *doc)
 {
-    bk_str  match = sent(doc, BK_LIT("if-match"));
+    bk_str match = sent(doc, BK_LIT("if-match"));
     int64_t since;
 
     if (bk_str_present(match))
@@ -174,7 +175,7 @@ static bool may_be_sent(const struct document *doc)
 /* If-None-Match, or If-Modified-Since where there is none. */
 static bool is_known(const struct document *doc)
 {
-    bk_str  none_match = sent(doc, BK_LIT("if-none-match"));
+    bk_str none_match = sent(doc, BK_LIT("if-none-match"));
     int64_t since;
 
     if (bk_str_present(none_match))
@@ -199,8 +200,8 @@ static bool is_same_as_before(const struct document *doc)
 static bool is_conditional(const bk_req *req)
 {
     static const bk_str names[] = {
-        {"range", 5},          {"if-none-match", 13},       {"if-modified-since", 17},
-        {"if-match", 8},       {"if-unmodified-since", 19},
+        {"range", 5},    {"if-none-match", 13},       {"if-modified-since", 17},
+        {"if-match", 8}, {"if-unmodified-since", 19},
     };
 
     for (size_t i = 0; i < sizeof names / sizeof names[0]; i++)
@@ -229,9 +230,9 @@ static bk_str plain_name(bk_arena *arena, bk_str name, bool *is_same)
 static bk_err offer_download(bk_res *res, const char *name)
 {
     bk_arena *arena = bk_req_arena(res->req);
-    bool      is_same;
-    bk_str    plain = plain_name(arena, bk_str_of(name), &is_same);
-    bk_buf    text = {.arena = arena};
+    bool is_same;
+    bk_str plain = plain_name(arena, bk_str_of(name), &is_same);
+    bk_buf text = {.arena = arena};
 
     bk_buf_printf(&text, "attachment; filename=\"%.*s\"", BK_PRI(plain));
     if (!is_same && bk_str_utf8(bk_str_of(name))) {
@@ -294,25 +295,26 @@ static bk_err send_span(const struct document *doc, int status, uint64_t offset,
 }
 
 /* RFC 9110, 14.6: each range with a head of its own, and a line behind the last. */
-static bk_err send_multipart(const struct document *doc, const struct bk__range *ranges, size_t count)
+static bk_err send_multipart(const struct document *doc, const struct bk__range *ranges,
+                             size_t count)
 {
     bk_arena *arena = bk_req_arena(doc->res->req);
-    char      random[BOUNDARY / 2], boundary[BOUNDARY];
-    bk_str    heads[BK__RANGES_MAX];
-    uint64_t  length = 0;
+    char random[BOUNDARY / 2], boundary[BOUNDARY];
+    bk_str heads[BK__RANGES_MAX];
+    uint64_t length = 0;
 
     bk__random(random, sizeof random);
     bk__hex(random, sizeof random, boundary);
     for (size_t i = 0; i < count; i++) {
         bk_str range = range_text(doc, &ranges[i]);
-        heads[i] = bk_arena_printf(
-            arena, "\r\n--%.*s\r\nContent-Type: %s\r\nContent-Range: %.*s\r\n\r\n", BOUNDARY,
-            boundary, doc->type, BK_PRI(range));
+        heads[i] =
+            bk_arena_printf(arena, "\r\n--%.*s\r\nContent-Type: %s\r\nContent-Range: %.*s\r\n\r\n",
+                            BOUNDARY, boundary, doc->type, BK_PRI(range));
         length += heads[i].len + ranges[i].last - ranges[i].first + 1;
     }
     bk_str tail = bk_arena_printf(arena, "\r\n--%.*s--\r\n", BOUNDARY, boundary);
     bk_str type = bk_arena_printf(arena, "multipart/byteranges; boundary=%.*s", BOUNDARY, boundary);
-    char  *piece = bk_arena_alloc(arena, PIECE_BYTES);
+    char *piece = bk_arena_alloc(arena, PIECE_BYTES);
     BK_TRY(bk_res_stream(doc->res, 206, type.ptr, length + tail.len));
     for (size_t i = 0; i < count; i++) {
         BK_TRY(bk_res_write(doc->res, heads[i]));
@@ -329,28 +331,45 @@ static bk_err not_modified(bk_res *res)
     return BK_OK;
 }
 
+/* The ranges that are asked for and can be had; none stands for the whole. */
+static bk_err choose_ranges(const struct document *doc, struct bk__range ranges[BK__RANGES_MAX],
+                            size_t *count)
+{
+    bk_req *req = doc->res->req;
+    bk_str wanted = sent(doc, BK_LIT("range"));
+
+    if (req->method != BK_METHOD_GET || !bk_str_present(wanted) || !is_same_as_before(doc))
+        return BK_OK;
+    if (bk__range_parse(wanted, doc->file.size, ranges, count) != BK__RANGE_UNSATISFIABLE)
+        return BK_OK;
+    BK_TRY(bk_res_header(
+        doc->res, "Content-Range",
+        bk_arena_printf(bk_req_arena(req), "bytes */%llu", (unsigned long long)doc->file.size)));
+    return bk_fail(BK_ERANGE, "the file has no such bytes");
+}
+
+static bk_err say_validators(const struct document *doc)
+{
+    if (bk_str_present(doc->etag))
+        BK_TRY(bk_res_etag(doc->res, doc->etag));
+    return bk_res_header(doc->res, "Last-Modified", bk_str_at(doc->modified, HTTP_DATE));
+}
+
+/* In the order of RFC 9110, 13.2.2. */
 static bk_err send_document(const struct document *doc, const char *download)
 {
-    bk_res          *res = doc->res;
+    bk_res *res = doc->res;
+    bk_method method = res->req->method;
+    bool asks = method == BK_METHOD_GET || method == BK_METHOD_HEAD;
+    bool known = asks && is_known(doc);
     struct bk__range ranges[BK__RANGES_MAX];
-    size_t           count = 0;
-    bool             asks = res->req->method == BK_METHOD_GET || res->req->method == BK_METHOD_HEAD;
-    bool             known = asks && is_known(doc);
-    bk_str           wanted = sent(doc, BK_LIT("range"));
+    size_t count = 0;
 
     if (asks && !may_be_sent(doc))
         return bk_fail(BK_EPRECONDITION, "the file is another one by now");
-    if (!known && res->req->method == BK_METHOD_GET && bk_str_present(wanted) &&
-        is_same_as_before(doc) &&
-        bk__range_parse(wanted, doc->file.size, ranges, &count) == BK__RANGE_UNSATISFIABLE) {
-        BK_TRY(bk_res_header(res, "Content-Range",
-                             bk_arena_printf(bk_req_arena(res->req), "bytes */%llu",
-                                             (unsigned long long)doc->file.size)));
-        return bk_fail(BK_ERANGE, "the file has no such bytes");
-    }
-    if (bk_str_present(doc->etag))
-        BK_TRY(bk_res_etag(res, doc->etag));
-    BK_TRY(bk_res_header(res, "Last-Modified", bk_str_at(doc->modified, HTTP_DATE)));
+    if (!known)
+        BK_TRY(choose_ranges(doc, ranges, &count));
+    BK_TRY(say_validators(doc));
     if (known)
         return not_modified(res);
     BK_TRY(bk_res_header(res, "Accept-Ranges", BK_LIT("bytes")));
@@ -367,8 +386,8 @@ static bk_err send_document(const struct document *doc, const char *download)
 bk_err bk_res_file(bk_res *res, const char *path, const bk_file_opts *opts)
 {
     static const bk_file_opts defaults = {0};
-    bk_req                   *req = res->req;
-    struct document           doc = {.res = res};
+    bk_req *req = res->req;
+    struct document doc = {.res = res};
 
     if (opts == NULL)
         opts = &defaults;

@@ -1,9 +1,9 @@
 /*
  * file_open.c: see file_open.h.
  *
- * That a path stays below its root is for the kernel to see (openat2, Linux 5.6), which does so while
- * it walks: a link that is changed meanwhile gains nothing. Where there is no such call, the path is
- * resolved and compared first, and who can write below the root could win the race.
+ * That a path stays below its root is for the kernel to see (openat2, Linux 5.6), which does so
+ * while it walks: a link that is changed meanwhile gains nothing. Where there is no such call, the
+ * path is resolved and compared first, and who can write below the root could win the race.
  */
 #include "http/file_open.h"
 
@@ -27,7 +27,7 @@ static bool is_hidden(const char *path, bool dots_are_fine)
     for (const char *segment = path; segment != NULL; segment = strchr(segment, '/')) {
         segment += strspn(segment, "/");
         size_t len = strcspn(segment, "/");
-        bool   dots = len <= 2 && strspn(segment, ".") >= len;
+        bool dots = len <= 2 && strspn(segment, ".") >= len;
         if (segment[0] == '.' && !(dots && dots_are_fine))
             return true;
     }
@@ -38,13 +38,13 @@ static bool is_hidden(const char *path, bool dots_are_fine)
 static int open_resolved(const char *root, const char *path)
 {
     char *joined = NULL, *real = NULL, *real_root = realpath(root, NULL);
-    int   fd = -1;
+    int fd = -1;
 
     if (real_root != NULL && asprintf(&joined, "%s/%s", real_root, path) >= 0)
         real = realpath(joined, NULL);
     if (real != NULL) {
         size_t len = strlen(real_root);
-        bool   inside = strncmp(real, real_root, len) == 0 && (real[len] == '/' || len == 1);
+        bool inside = strncmp(real, real_root, len) == 0 && (real[len] == '/' || len == 1);
         if (inside)
             fd = open(real, OPEN_FLAGS | O_NOFOLLOW);
         else
@@ -60,11 +60,12 @@ static int open_resolved(const char *root, const char *path)
 
 static int open_below(const char *root, const char *path, bool *root_is_bad)
 {
-    enum { TRIES = 8 }; /* a rename meanwhile makes the kernel ask for another */
-    struct open_how how = {.flags = OPEN_FLAGS,
-                           .resolve = RESOLVE_BENEATH | RESOLVE_NO_MAGICLINKS};
-    int             dir = open(root, O_PATH | O_DIRECTORY | O_CLOEXEC);
-    long            fd = -1;
+    enum {
+        TRIES = 8
+    }; /* a rename meanwhile makes the kernel ask for another */
+    struct open_how how = {.flags = OPEN_FLAGS, .resolve = RESOLVE_BENEATH | RESOLVE_NO_MAGICLINKS};
+    int dir = open(root, O_PATH | O_DIRECTORY | O_CLOEXEC);
+    long fd = -1;
 
     *root_is_bad = dir < 0;
     if (dir < 0)
@@ -110,7 +111,7 @@ static bk_err fail(int fd, int cause, bk_err err)
 
 bk_err bk__file_open(const char *root, const char *path, struct bk__file *out)
 {
-    bool        root_is_bad = false;
+    bool root_is_bad = false;
     struct stat st;
 
     if (is_hidden(path, root == NULL) || (root != NULL && path[0] == '/'))

@@ -9,9 +9,9 @@
 #include <backend/errors.h>
 
 struct bk__file {
-    int      fd;
+    int fd;
     uint64_t size;
-    int64_t  mtime_s;
+    int64_t mtime_s;
     uint32_t mtime_ns;
 };
 

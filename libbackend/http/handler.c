@@ -1,9 +1,10 @@
 /*
- * handler.c: a request's life, from its head to the release of its memory. See transport.h and exchange.h.
+ * handler.c: a request's life, from its head to the release of its memory. See transport.h and
+ * exchange.h.
  *
- * What must hold: the request lies in its fiber's arena, so it lives exactly until the fiber ends, and the fiber ends only
- * after the transport has let go (released) or the client is gone (lost). Both only set a flag and wake the fiber: nothing
- * is freed under anybody's feet.
+ * What must hold: the request lies in its fiber's arena, so it lives exactly until the fiber ends,
+ * and the fiber ends only after the transport has let go (released) or the client is gone (lost).
+ * Both only set a flag and wake the fiber: nothing is freed under anybody's feet.
  */
 #include <stdlib.h>
 #include <string.h>
@@ -19,8 +20,8 @@
 /* The onion still to be gone through. One frame for each layer, on the fiber's stack. */
 struct bk_next {
     const bk_middleware *rest;
-    size_t               left;
-    bool                 used;
+    size_t left;
+    bool used;
 };
 
 bk_req *bk__req_new(struct bk__server *server, const struct bk__transport *transport, void *conn)
@@ -56,9 +57,11 @@ static void free_body(void *body)
 /* Small bodies lie in the arena; large ones grow by doubling outside it. */
 static void grow_body(bk_req *req, size_t need)
 {
-    enum { IN_ARENA = 2048 };
+    enum {
+        IN_ARENA = 2048
+    };
     bk_arena *arena = &req->fiber->task.arena;
-    size_t    cap = req->body_cap != 0 ? req->body_cap * 2 : need;
+    size_t cap = req->body_cap != 0 ? req->body_cap * 2 : need;
 
     if (cap < need)
         cap = need;
@@ -149,7 +152,7 @@ static bk_err run(bk_req *req)
 static bk_err serve(void *data)
 {
     bk_req *req = data;
-    bk_err  err = run(req);
+    bk_err err = run(req);
 
     if (err != BK_OK && req->res.started)
         bk__problem_log(req, err); /* the client only sees that the answer breaks off */
@@ -174,7 +177,7 @@ static void identify(struct bk__task *task)
 void bk__req_begin(bk_req *req)
 {
     struct bk__server *server = req->server;
-    uint32_t           ms = server->timeouts.handler_ms;
+    uint32_t ms = server->timeouts.handler_ms;
 
     bk_debug_assert(!req->begun);
     if (req->route != NULL && req->route->opts.timeout_ms != 0)

@@ -1,9 +1,10 @@
 /*
- * http1.c: the receiving half of an HTTP/1 connection, its life and its time. See http1.h, http1_conn.h, transport.h.
+ * http1.c: the receiving half of an HTTP/1 connection, its life and its time. See http1.h,
+ * http1_conn.h, transport.h.
  *
- * Why not libh2o's own: it takes what RFC 9112 forbids, has one timer for everything, answers its own errors in
- * plain text, and stops listening to the client while a handler works (docs/adr/0003). Here only its socket and TLS
- * are used.
+ * Why not libh2o's own: it takes what RFC 9112 forbids, has one timer for everything, answers its
+ * own errors in plain text, and stops listening to the client while a handler works
+ * (docs/adr/0003). Here only its socket and TLS are used.
  */
 #include "http/http1.h"
 
@@ -21,7 +22,7 @@
 
 static void on_read(h2o_socket_t *sock, const char *err);
 
-/* --- life ------------------------------------------------------------------------------------------------- */
+/* --- life ------------------------------------------------------------------------------------- */
 
 void bk__http1_set_deadline(struct bk__http1 *conn, uint32_t ms)
 {
@@ -42,7 +43,7 @@ void bk__http1_destroy(struct bk__http1 *conn)
 void bk__http1_lose(struct bk__http1 *conn)
 {
     bk_req *req = conn->req;
-    bool    begun = conn->phase == BK__HTTP1_WORK && !conn->begin_later;
+    bool begun = conn->phase == BK__HTTP1_WORK && !conn->begin_later;
 
     if (req != NULL && begun)
         bk__req_lost(req);
@@ -67,8 +68,9 @@ void bk__http1_go_on_reading(struct bk__http1 *conn)
     h2o_socket_read_start(conn->sock, on_read);
 }
 
-/* The answer is out, and the client may still be sending: closing now would make the kernel reset the connection
- * and the client lose the answer. So the rest is read and thrown away for a while (RFC 9112, 9.6). */
+/* The answer is out, and the client may still be sending: closing now would make the kernel reset
+ * the connection and the client lose the answer. So the rest is read and thrown away for a while
+ * (RFC 9112, 9.6). */
 void bk__http1_linger(struct bk__http1 *conn)
 {
     conn->phase = BK__HTTP1_LINGER;
@@ -77,7 +79,7 @@ void bk__http1_linger(struct bk__http1 *conn)
     bk__http1_go_on_reading(conn);
     bk__http1_advance(conn);
 }
-/* --- receiving -------------------------------------------------------------------------------------------- */
+/* --- receiving -------------------------------------------------------------------------------- */
 
 static void begin(struct bk__http1 *conn)
 {
@@ -114,7 +116,7 @@ static void refuse_busy(struct bk__http1 *conn)
 static void expect_body(struct bk__http1 *conn, const struct bk__http1_head *head)
 {
     static const char go_ahead[] = "HTTP/1.1 100 Continue\r\n\r\n";
-    h2o_iovec_t       vector = h2o_iovec_init(go_ahead, sizeof go_ahead - 1);
+    h2o_iovec_t vector = h2o_iovec_init(go_ahead, sizeof go_ahead - 1);
 
     conn->phase = BK__HTTP1_BODY;
     conn->chunks = (struct bk__http1_chunks){0};
@@ -126,8 +128,8 @@ static void expect_body(struct bk__http1 *conn, const struct bk__http1_head *hea
 /* A whole head is at the front of the input. False when the connection has to wait, or is gone. */
 static bool take_head(struct bk__http1 *conn, size_t head_len)
 {
-    struct bk__server    *server = conn->server;
-    bk_req               *req = bk__req_new(server, &bk__http1_transport, conn);
+    struct bk__server *server = conn->server;
+    bk_req *req = bk__req_new(server, &bk__http1_transport, conn);
     struct bk__http1_head head;
 
     if (req == NULL) {
@@ -136,7 +138,8 @@ static bool take_head(struct bk__http1 *conn, size_t head_len)
     }
     conn->req = req;
     req->secure = conn->sock->ssl != NULL;
-    bk_err err = bk__http1_request(req, conn->sock->input->bytes, head_len, conn->scan.lines, &head);
+    bk_err err =
+        bk__http1_request(req, conn->sock->input->bytes, head_len, conn->scan.lines, &head);
     h2o_buffer_consume(&conn->sock->input, head_len);
     conn->body_left = head.has_length ? head.length : 0;
     conn->chunked = head.chunked || err != BK_OK; /* where the request ends is not known: linger */
@@ -169,11 +172,11 @@ static void refuse_head(struct bk__http1 *conn, bk_err err, const char *why)
 static bool read_head(struct bk__http1 *conn)
 {
     struct bk__http1_limits limits = bk__http1_limits_of(conn->server);
-    h2o_buffer_t           *input = conn->sock->input;
-    const char             *why = NULL;
-    size_t                  head_len;
+    h2o_buffer_t *input = conn->sock->input;
+    const char *why = NULL;
+    size_t head_len;
 
-    if (conn->scan.lines == 0 && conn->scan.at == 0 && conn->served != 0 && input->size >= 2 &&
+    if (conn->scan.lines == 0 && conn->scan.at == 0 && input->size >= 2 &&
         memcmp(input->bytes, "\r\n", 2) == 0) {
         h2o_buffer_consume(&conn->sock->input, 2); /* RFC 9112, 2.2: one empty line is forgiven */
         input = conn->sock->input;
@@ -204,9 +207,9 @@ static bool read_head(struct bk__http1 *conn)
 static bool read_body(struct bk__http1 *conn)
 {
     h2o_buffer_t *input = conn->sock->input;
-    bk_str        data = {input->bytes, input->size};
-    size_t        used = input->size;
-    bk_err        err = BK_EAGAIN;
+    bk_str data = {input->bytes, input->size};
+    size_t used = input->size;
+    bk_err err = BK_EAGAIN;
 
     if (input->size == 0) {
         if (conn->eof)
@@ -295,7 +298,7 @@ static void on_read(h2o_socket_t *sock, const char *err)
     bk__http1_advance(conn);
 }
 
-/* --- time ------------------------------------------------------------------------------------------------- */
+/* --- time ------------------------------------------------------------------------------------- */
 
 static void on_time(struct bk__http1 *conn)
 {
@@ -337,7 +340,7 @@ static void on_timer(struct bk__timer *timer)
     else
         on_time(conn);
 }
-/* --- from the server -------------------------------------------------------------------------------------- */
+/* --- from the server -------------------------------------------------------------------------- */
 
 void bk__http1_accept(struct bk__server *server, h2o_socket_t *sock, const struct bk__peer *peer)
 {

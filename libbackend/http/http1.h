@@ -9,7 +9,8 @@ struct bk__server;
 struct st_h2o_socket_t;
 
 /* Takes over an accepted socket, TLS done. */
-void bk__http1_accept(struct bk__server *server, struct st_h2o_socket_t *sock, const struct bk__peer *peer);
+void bk__http1_accept(struct bk__server *server, struct st_h2o_socket_t *sock,
+                      const struct bk__peer *peer);
 
 /* Closes idle connections; those at work close after their answer. */
 void bk__http1_drain(struct bk__server *server);

@@ -3,8 +3,8 @@
  *
  *   HEAD ---whole head---> BODY ---all there---> WORK ---answer sent---> HEAD, LINGER or closed
  *
- * What must hold: `req` is set from the end of HEAD to the end of WORK; at most one write is under way;
- * `deadline` is the present phase's, and the timer is set at or before it.
+ * What must hold: `req` is set from the end of HEAD to the end of WORK; at most one write is under
+ * way; `deadline` is the present phase's, and the timer is set at or before it.
  */
 #ifndef BK_HTTP_HTTP1_CONN_H
 #define BK_HTTP_HTTP1_CONN_H
@@ -16,30 +16,35 @@
 #include "http/http1_head.h"
 #include "http/server.h"
 
-enum bk__http1_phase { BK__HTTP1_HEAD, BK__HTTP1_BODY, BK__HTTP1_WORK, BK__HTTP1_LINGER };
+enum bk__http1_phase {
+    BK__HTTP1_HEAD,
+    BK__HTTP1_BODY,
+    BK__HTTP1_WORK,
+    BK__HTTP1_LINGER
+};
 
 struct bk__http1 {
-    struct bk__link         link; /* in bk__server.connections */
-    struct bk__server      *server;
-    h2o_socket_t           *sock;
-    bk_req                 *req;
-    struct bk__timer        timer;
-    uint64_t                deadline;
-    uint64_t                body_left; /* of a body with a known length */
-    struct bk__http1_scan   scan;
+    struct bk__link link; /* in bk__server.connections */
+    struct bk__server *server;
+    h2o_socket_t *sock;
+    bk_req *req;
+    struct bk__timer timer;
+    uint64_t deadline;
+    uint64_t body_left; /* of a body with a known length */
+    struct bk__http1_scan scan;
     struct bk__http1_chunks chunks;
-    bk_str                  unsent;     /* of a whole answer's body, after the present slice */
-    uint64_t                write_mark; /* how far the client had read when last looked */
-    size_t                  lingered;
-    uint32_t                served;
-    uint8_t                 phase;
-    bool                    chunked, keep_alive;
-    bool                    read_stopped, eof;
-    bool                    writing;     /* a write is under way */
-    bool                    begin_later; /* the body is there, the 100 (Continue) is not yet sent */
-    bool                    head_begun;  /* bytes of the next head are here */
-    bool                    streaming, stream_begun, stream_last, stream_chunked;
-    struct bk__peer         peer;
+    bk_str unsent;       /* of a whole answer's body, after the present slice */
+    uint64_t write_mark; /* how far the client had read when last looked */
+    size_t lingered;
+    uint32_t served;
+    uint8_t phase;
+    bool chunked, keep_alive;
+    bool read_stopped, eof;
+    bool writing;     /* a write is under way */
+    bool begin_later; /* the body is there, the 100 (Continue) is not yet sent */
+    bool head_begun;  /* bytes of the next head are here */
+    bool streaming, stream_begun, stream_last, stream_chunked;
+    struct bk__peer peer;
 };
 
 extern const struct bk__transport bk__http1_transport;

@@ -1,8 +1,8 @@
 /*
  * http1_head.c: an HTTP/1 request head and chunked bodies, strictly. See http1_head.h.
  *
- * Two passes: the first finds the end of the head and counts its lines, touching only line ends, and can go on
- * when more bytes arrive; the second reads the whole head in place, each byte once.
+ * Two passes: the first finds the end of the head and counts its lines, touching only line ends,
+ * and can go on when more bytes arrive; the second reads the whole head in place, each byte once.
  */
 #include "http/http1_head.h"
 
@@ -12,25 +12,21 @@
 #include "http/header.h"
 
 /* What a byte may be part of. */
-enum { TOKEN = 1, VALUE = 2, TARGET = 4 };
+enum {
+    TOKEN = 1,
+    VALUE = 2,
+    TARGET = 4
+};
 
 static const uint8_t classes[256] = {
-    0, 0, 0, 0, 0, 0, 0, 0, 0, 2, 0, 0, 0, 0, 0, 0,
-    0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0,
-    2, 7, 6, 3, 7, 7, 7, 7, 6, 6, 7, 7, 6, 7, 7, 6,
-    7, 7, 7, 7, 7, 7, 7, 7, 7, 7, 6, 6, 6, 6, 6, 6,
-    6, 7, 7, 7, 7, 7, 7, 7, 7, 7, 7, 7, 7, 7, 7, 7,
-    7, 7, 7, 7, 7, 7, 7, 7, 7, 7, 7, 6, 6, 6, 7, 7,
-    7, 7, 7, 7, 7, 7, 7, 7, 7, 7, 7, 7, 7, 7, 7, 7,
-    7, 7, 7, 7, 7, 7, 7, 7, 7, 7, 7, 6, 7, 6, 7, 0,
-    2, 2, 2, 2, 2, 2, 2, 2, 2, 2, 2, 2, 2, 2, 2, 2,
-    2, 2, 2, 2, 2, 2, 2, 2, 2, 2, 2, 2, 2, 2, 2, 2,
-    2, 2, 2, 2, 2, 2, 2, 2, 2, 2, 2, 2, 2, 2, 2, 2,
-    2, 2, 2, 2, 2, 2, 2, 2, 2, 2, 2, 2, 2, 2, 2, 2,
-    2, 2, 2, 2, 2, 2, 2, 2, 2, 2, 2, 2, 2, 2, 2, 2,
-    2, 2, 2, 2, 2, 2, 2, 2, 2, 2, 2, 2, 2, 2, 2, 2,
-    2, 2, 2, 2, 2, 2, 2, 2, 2, 2, 2, 2, 2, 2, 2, 2,
-    2, 2, 2, 2, 2, 2, 2, 2, 2, 2, 2, 2, 2, 2, 2, 2,
+    0, 0, 0, 0, 0, 0, 0, 0, 0, 2, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0,
+    2, 7, 6, 3, 7, 7, 7, 7, 6, 6, 7, 7, 6, 7, 7, 6, 7, 7, 7, 7, 7, 7, 7, 7, 7, 7, 6, 6, 6, 6, 6, 6,
+    6, 7, 7, 7, 7, 7, 7, 7, 7, 7, 7, 7, 7, 7, 7, 7, 7, 7, 7, 7, 7, 7, 7, 7, 7, 7, 7, 6, 6, 6, 7, 7,
+    7, 7, 7, 7, 7, 7, 7, 7, 7, 7, 7, 7, 7, 7, 7, 7, 7, 7, 7, 7, 7, 7, 7, 7, 7, 7, 7, 6, 7, 6, 7, 0,
+    2, 2, 2, 2, 2, 2, 2, 2, 2, 2, 2, 2, 2, 2, 2, 2, 2, 2, 2, 2, 2, 2, 2, 2, 2, 2, 2, 2, 2, 2, 2, 2,
+    2, 2, 2, 2, 2, 2, 2, 2, 2, 2, 2, 2, 2, 2, 2, 2, 2, 2, 2, 2, 2, 2, 2, 2, 2, 2, 2, 2, 2, 2, 2, 2,
+    2, 2, 2, 2, 2, 2, 2, 2, 2, 2, 2, 2, 2, 2, 2, 2, 2, 2, 2, 2, 2, 2, 2, 2, 2, 2, 2, 2, 2, 2, 2, 2,
+    2, 2, 2, 2, 2, 2, 2, 2, 2, 2, 2, 2, 2, 2, 2, 2, 2, 2, 2, 2, 2, 2, 2, 2, 2, 2, 2, 2, 2, 2, 2, 2,
 };
 
 static bool is(char c, int class)
@@ -53,9 +49,10 @@ bk_err bk__http1_scan(struct bk__http1_scan *scan, const char *bytes, size_t len
     for (;;) {
         const char *line = bytes + scan->at;
         const char *end = memchr(line, '\n', len - scan->at);
-        size_t      seen = end != NULL ? (size_t)(end - line) : len - scan->at;
+        size_t seen = end != NULL ? (size_t)(end - line) : len - scan->at;
 
-        if (scan->lines == 0 && seen > METHOD_AND_VERSION && seen - METHOD_AND_VERSION > limits->target_bytes)
+        if (scan->lines == 0 && seen > METHOD_AND_VERSION &&
+            seen - METHOD_AND_VERSION > limits->target_bytes)
             return refuse(why, BK_EURITOOLONG, "the request line is too long");
         if (scan->lines > 0 && scan->at - scan->fields + seen > limits->header_bytes)
             return refuse(why, BK_EHEADERS, "the header fields are too long");
@@ -179,7 +176,7 @@ static bk_err read_length(bk_str text, uint64_t *out)
 /* What the fields say of framing and connection, gathered in one walk. */
 struct notes {
     size_t hosts, codings;
-    bool   close, keep_alive;
+    bool close, keep_alive;
 };
 
 static bk_err note(struct bk__http1_head *head, const bk_pair *field, struct notes *notes,
@@ -250,8 +247,8 @@ static bk_err settle(struct bk__http1_head *head, const struct notes *notes, con
 
 bk_err bk__http1_parse(char *bytes, size_t len, struct bk__http1_head *head, const char **why)
 {
-    char        *p = bytes;
-    const char  *end = bytes + len;
+    char *p = bytes;
+    const char *end = bytes + len;
     struct notes notes = {0};
 
     bk_debug_assert(len >= 4 && memcmp(end - 4, "\r\n\r\n", 4) == 0);
@@ -268,9 +265,9 @@ bk_err bk__http1_parse(char *bytes, size_t len, struct bk__http1_head *head, con
 }
 
 enum {
-    SIZE,         /* hexadecimal digits of a chunk's size */
-    EXTENSION,    /* after ';': passed over up to CR */
-    SIZE_LF,      /* the LF of a size line */
+    SIZE,      /* hexadecimal digits of a chunk's size */
+    EXTENSION, /* after ';': passed over up to CR */
+    SIZE_LF,   /* the LF of a size line */
     DATA,
     DATA_CR,
     DATA_LF,
@@ -280,7 +277,8 @@ enum {
     LAST_LF
 };
 
-#define OVERHEAD_MAX 8192 /* size lines with their extensions, or trailers, between two runs of data */
+#define OVERHEAD_MAX                                                                               \
+    8192 /* size lines with their extensions, or trailers, between two runs of data */
 
 static int hex_value(char c)
 {

@@ -36,8 +36,8 @@ bk_err bk__http1_request(bk_req *req, const char *bytes, size_t len, size_t line
                          struct bk__http1_head *head)
 {
     struct bk_arena *arena = &req->fiber->task.arena;
-    const char      *why = NULL;
-    char            *copy = bk__arena_get(arena, len);
+    const char *why = NULL;
+    char *copy = bk__arena_get(arena, len);
 
     memcpy(copy, bytes, len);
     *head = (struct bk__http1_head){.headers = bk__arena_get(arena, lines * sizeof(bk_pair))};

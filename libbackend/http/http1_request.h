@@ -1,8 +1,8 @@
 /*
  * http1_request.h: from the bytes of a head to an admitted request.
  *
- * What a socket's connection (http1.c) and the test client (transport_test.c) have in common, so that
- * both meet the same strictness.
+ * What a socket's connection (http1.c) and the test client (transport_test.c) have in common, so
+ * that both meet the same strictness.
  */
 #ifndef BK_HTTP_HTTP1_REQUEST_H
 #define BK_HTTP_HTTP1_REQUEST_H
@@ -14,8 +14,9 @@
 struct bk__http1_limits bk__http1_limits_of(const struct bk__server *server);
 
 /*
- * Copies a whole head of @p lines lines, as scanned, into the request's arena, parses it there, fills
- * the request in and has it admitted. A body that is announced to be too large is a refusal already.
+ * Copies a whole head of @p lines lines, as scanned, into the request's arena, parses it there,
+ * fills the request in and has it admitted. A body that is announced to be too large is a refusal
+ * already.
  *
  * @p head says how the body is framed. Returns what the parser does; where that is an error, it is
  * the refusal, and where the request ends is not known.

@@ -1,8 +1,9 @@
 /*
  * http1_send.c: the sending half of an HTTP/1 connection. See http1_conn.h and transport.h.
  *
- * An answer leaves in one writev(): head and body. A body larger than a slice follows slice by slice, so that progress
- * can be seen. Streams wait for the kernel to take each piece, which is all the back-pressure there is.
+ * An answer leaves in one writev(): head and body. A body larger than a slice follows slice by
+ * slice, so that progress can be seen. Streams wait for the kernel to take each piece, which is all
+ * the back-pressure there is.
  */
 #include <linux/sockios.h>
 #include <linux/tcp.h>
@@ -21,10 +22,10 @@ static void on_sent(h2o_socket_t *sock, const char *err);
 
 bool bk__http1_writes_progress(struct bk__http1 *conn)
 {
-    int             fd = h2o_socket_get_fd(conn->sock), queued = 0;
+    int fd = h2o_socket_get_fd(conn->sock), queued = 0;
     struct tcp_info info;
-    socklen_t       len = sizeof info;
-    uint64_t        mark;
+    socklen_t len = sizeof info;
+    uint64_t mark;
 
     if (conn->peer.family != AF_UNIX && getsockopt(fd, IPPROTO_TCP, TCP_INFO, &info, &len) == 0)
         mark = info.tcpi_bytes_acked;
@@ -65,7 +66,8 @@ static size_t cut_slice(struct bk__http1 *conn, h2o_iovec_t *vector)
 }
 
 /* How an answer says what becomes of the connection, and what becomes of it. */
-static enum bk__connection_field settle_connection(struct bk__http1 *conn, const struct bk__head *head)
+static enum bk__connection_field settle_connection(struct bk__http1 *conn,
+                                                   const struct bk__head *head)
 {
     const bk_req *req = conn->req;
 
@@ -78,7 +80,7 @@ static enum bk__connection_field settle_connection(struct bk__http1 *conn, const
 
 static void respond(bk_req *req, const struct bk__head *head, bk_str body)
 {
-    struct bk__http1              *conn = req->conn;
+    struct bk__http1 *conn = req->conn;
     enum bk__connection_field field = settle_connection(conn, head);
     bk_str text = bk__http1_write_head(&req->fiber->task.arena, head, head->length, field,
                                        bk__server_date(conn->server));
@@ -101,7 +103,7 @@ static void start(bk_req *req, const struct bk__head *head)
 static bk_str stream_head(struct bk__http1 *conn, const struct bk__head *head)
 {
     const bk_req *req = conn->req;
-    uint64_t      length = head->length;
+    uint64_t length = head->length;
 
     conn->stream_chunked = length == BK_LENGTH_UNKNOWN && req->version == 11;
     if (length == BK_LENGTH_UNKNOWN && !conn->stream_chunked)
@@ -115,8 +117,8 @@ static bk_str stream_head(struct bk__http1 *conn, const struct bk__head *head)
 static void write_piece(bk_req *req, bk_str piece, bool last)
 {
     struct bk__http1 *conn = req->conn;
-    h2o_iovec_t  vectors[4];
-    size_t       count = 0;
+    h2o_iovec_t vectors[4];
+    size_t count = 0;
 
     if (!conn->stream_begun) {
         conn->stream_begun = true;
@@ -137,19 +139,20 @@ static void write_piece(bk_req *req, bk_str piece, bool last)
     bk__http1_send(conn, vectors, count);
 }
 
+/* A plain connection is reset. One with TLS ends without the close_notify that would make the
+ * answer look whole. What is being written is dropped with the socket. */
 static void abort_stream(bk_req *req)
 {
     struct bk__http1 *conn = req->conn;
     struct linger reset = {.l_onoff = 1, .l_linger = 0};
+    int fd = h2o_socket_get_fd(conn->sock);
 
-    setsockopt(h2o_socket_get_fd(conn->sock), SOL_SOCKET, SO_LINGER, &reset, sizeof reset);
-    shutdown(h2o_socket_get_fd(conn->sock), SHUT_RDWR);
-    conn->keep_alive = false;
-    if (!conn->writing) {
-        bk__http1_destroy(conn);
-        bk__req_released(req);
-    }
-    /* else the write that is under way fails, and on_sent() loses the connection */
+    if (conn->sock->ssl != NULL)
+        shutdown(fd, SHUT_RDWR);
+    else
+        setsockopt(fd, SOL_SOCKET, SO_LINGER, &reset, sizeof reset);
+    bk__http1_destroy(conn);
+    bk__req_released(req);
 }
 
 static void peer(bk_req *req, char out[BK__PEER_TEXT])
@@ -163,7 +166,7 @@ const struct bk__transport bk__http1_transport = {respond, start, write_piece, a
 static void finish_request(struct bk__http1 *conn)
 {
     bk_req *req = conn->req;
-    bool    unread = conn->body_left != 0 || conn->chunked;
+    bool unread = conn->body_left != 0 || conn->chunked;
 
     conn->req = NULL;
     conn->streaming = false;
@@ -188,7 +191,7 @@ static void finish_request(struct bk__http1 *conn)
 static void on_sent(h2o_socket_t *sock, const char *err)
 {
     struct bk__http1 *conn = sock->data;
-    h2o_iovec_t  slice;
+    h2o_iovec_t slice;
 
     bk__loop_enter(conn->server->loop);
     conn->writing = false;

@@ -18,7 +18,7 @@ static char *put(char *out, const char *text, size_t len)
 
 static char *put_number(char *out, uint64_t value)
 {
-    char   digits[20];
+    char digits[20];
     size_t count = 0;
 
     do

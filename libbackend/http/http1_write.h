@@ -8,13 +8,17 @@
 #include "http/transport.h"
 
 /* What the Connection field says; NONE leaves it out, which means keep-alive in HTTP/1.1. */
-enum bk__connection_field { BK__CONNECTION_NONE, BK__CONNECTION_CLOSE, BK__CONNECTION_KEEP_ALIVE };
+enum bk__connection_field {
+    BK__CONNECTION_NONE,
+    BK__CONNECTION_CLOSE,
+    BK__CONNECTION_KEEP_ALIVE
+};
 
 /* A body in chunks. */
 #define BK__LENGTH_CHUNKED (UINT64_MAX - 1)
 
-/* Status line and header fields, with the empty line. @p length: of the body, BK__LENGTH_CHUNKED, or
- * BK_LENGTH_UNKNOWN for a body that ends with the connection. @p date: 29 bytes. */
+/* Status line and header fields, with the empty line. @p length: of the body, BK__LENGTH_CHUNKED,
+ * or BK_LENGTH_UNKNOWN for a body that ends with the connection. @p date: 29 bytes. */
 bk_str bk__http1_write_head(bk_arena *arena, const struct bk__head *head, uint64_t length,
                             enum bk__connection_field field, const char *date);
 

@@ -9,15 +9,17 @@
 #include "http/http2_conn.h"
 #include "http/table.h"
 
-/* h2o's own idle timer must never fire: it leads into a loop without end (docs/internals/http2.md). */
+/* h2o's own idle timer must never fire: it leads into a loop without end (docs/internals/http2.md).
+ */
 #define NEVER_MS UINT64_C(315360000000)
 
-/* h2o refuses longer bodies in a way that tells clients to try again. So its limit lies far enough above ours for us to
- * be faster, see bk__h2_check_bodies(). */
+/* h2o refuses longer bodies in a way that tells clients to try again. So its limit lies far enough
+ * above ours for us to be faster, see bk__h2_check_bodies(). */
 #define BODY_SLACK     (8 * 1024 * 1024)
 #define BODY_UNLIMITED (1024 * 1024 * 1024)
 
-/* Header blocks that are so far over the limits are not answered with 431: h2o must not even see them. */
+/* Header blocks that are so far over the limits are not answered with 431: h2o must not even see
+ * them. */
 #define FAR_OVER 8
 
 static size_t largest_body(const struct bk__server *server)
@@ -35,7 +37,7 @@ static uint32_t far_over(uint32_t limit, uint32_t at_most)
 
 static void configure(struct bk__h2_context *h2)
 {
-    const bk_limits  *limits = &h2->server->limits;
+    const bk_limits *limits = &h2->server->limits;
     h2o_globalconf_t *config = &h2->config;
 
     h2->body_max = largest_body(h2->server);
@@ -51,11 +53,13 @@ static void configure(struct bk__h2_context *h2)
 
 static void register_handler(struct bk__h2_context *h2)
 {
-    h2o_hostconf_t *host = h2o_config_register_host(&h2->config, h2o_iovec_init(H2O_STRLIT("default")), 65535);
+    h2o_hostconf_t *host =
+        h2o_config_register_host(&h2->config, h2o_iovec_init(H2O_STRLIT("default")), 65535);
     h2o_pathconf_t *path = h2o_config_register_path(host, "/", 0);
 
     host->http2.push_preload = 0;
-    struct bk__h2_handler *handler = (struct bk__h2_handler *)h2o_create_handler(path, sizeof *handler);
+    struct bk__h2_handler *handler =
+        (struct bk__h2_handler *)h2o_create_handler(path, sizeof *handler);
     handler->super.on_req = bk__h2_on_request;
     handler->h2 = h2;
     bk__h2_problem_register(&host->fallback_path);
@@ -80,10 +84,15 @@ void bk__http2_open(struct bk__server *server)
     bk__h2_check_layout(h2);
 }
 
-/* h2o keeps used buffers and pool chunks per thread, at most 16 of each, and would leave them behind with it. */
+/* h2o keeps used buffers and pool chunks per thread, at most 16 of each, and would leave them
+ * behind with it. */
 static void free_kept_memory(struct bk__h2_context *h2)
 {
-    enum { CHUNKS = 16, PIECES_A_CHUNK = 4, PIECE = 1000 };
+    enum {
+        CHUNKS = 16,
+        PIECES_A_CHUNK = 4,
+        PIECE = 1000
+    };
     h2o_mem_pool_t pool;
 
     while (h2->outputs->allocator.cnt != 0)
@@ -105,7 +114,8 @@ void bk__http2_close(struct bk__server *server)
         return;
     bk_assert(bk__list_empty(&h2->conns));
     while (!h2o_linklist_is_empty(&h2->ctx.http2._conns))
-        bk__loop_turn(server->loop, 0); /* the connection of the check, if the app has not turned since */
+        bk__loop_turn(server->loop,
+                      0); /* the connection of the check, if the app has not turned since */
     server->h2 = NULL;
     bk__timer_stop(server->loop, &h2->sweep);
     h2o_context_dispose(&h2->ctx);

@@ -1,24 +1,25 @@
 /*
  * http2_conn.c: an HTTP/2 connection, and the gate through which h2o is called.
  *
- * h2o installs callbacks on its socket (input, end of a write) and a timer (write what has gathered). We put
- * ours in their place, which call h2o's. That gives us the input before h2o has it, and closes a fault that
- * needs no skill to use: a stream whose answer is complete stays in a list until the write has ended; if the
- * client opens the window of such a stream once more, an assertion of h2o's fails and the process is dead
- * (docs/internals/http2.md). So:
+ * h2o installs callbacks on its socket (input, end of a write) and a timer (write what has
+ * gathered). We put ours in their place, which call h2o's. That gives us the input before h2o has
+ * it, and closes a fault that needs no skill to use: a stream whose answer is complete stays in a
+ * list until the write has ended; if the client opens the window of such a stream once more, an
+ * assertion of h2o's fails and the process is dead (docs/internals/http2.md). So:
  *
  *   h2o gets input only while no stream waits for the end of a write.
  *
- * What arrives meanwhile is held, and the socket is not read. A client that takes its answers does not notice.
+ * What arrives meanwhile is held, and the socket is not read. A client that takes its answers does
+ * not notice.
  *
- * What must hold: whenever h2o returns, its callbacks are ours again (rearm()), since it sets them anew;
- * `h2o` is NULL from the moment when h2o has freed its connection.
+ * What must hold: whenever h2o returns, its callbacks are ours again (rearm()), since it sets them
+ * anew; `h2o` is NULL from the moment when h2o has freed its connection.
  */
 #include "http/http2_conn.h"
 
-#include <netinet/in.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/socket.h>
 #include <sys/time.h>
 
 #include <backend/log.h>
@@ -26,7 +27,7 @@
 #include "core/assert.h"
 #include "http/http2.h"
 
-/* --- around h2o ------------------------------------------------------------------------------------------- */
+/* --- around h2o ------------------------------------------------------------------------------- */
 
 static void on_read(h2o_socket_t *sock, const char *err);
 static void on_write(h2o_socket_t *sock, const char *err);
@@ -70,10 +71,10 @@ static void discard_input(struct bk__h2_conn *conn)
 static void feed(struct bk__h2_conn *conn)
 {
     struct bk__h2_context *h2 = conn->h2;
-    h2o_buffer_t          *input = conn->sock->input;
-    size_t                 left = input->size;
-    const char            *why = bk__h2_frames_filter(&conn->frames, &h2->frames_limits,
-                                                      (uint8_t *)input->bytes, &left);
+    h2o_buffer_t *input = conn->sock->input;
+    size_t left = input->size;
+    const char *why =
+        bk__h2_frames_filter(&conn->frames, &h2->frames_limits, (uint8_t *)input->bytes, &left);
 
     if (why != NULL)
         bk__h2_conn_cut(conn, why);
@@ -117,7 +118,8 @@ static void on_read(h2o_socket_t *sock, const char *err)
     bk__h2_conn_leave(conn);
 }
 
-/* h2o has begun to read again when a write ended; unless it has more to say than it may, or is closing. */
+/* h2o has begun to read again when a write ended; unless it has more to say than it may, or is
+ * closing. */
 static void release_input(struct bk__h2_conn *conn)
 {
     if (!conn->held || conn->sock->_cb.read == NULL)
@@ -146,7 +148,7 @@ static void on_write(h2o_socket_t *sock, const char *err)
 static void on_emit(h2o_timeout_entry_t *entry)
 {
     struct bk__h2o_conn *h2o = H2O_STRUCT_FROM_MEMBER(struct bk__h2o_conn, write.entry, entry);
-    struct bk__h2_conn  *conn = bk__h2_conn_of(h2o->sock);
+    struct bk__h2_conn *conn = bk__h2_conn_of(h2o->sock);
 
     bk__loop_enter(conn->h2->server->loop);
     bk__h2_conn_enter(conn);
@@ -154,10 +156,10 @@ static void on_emit(h2o_timeout_entry_t *entry)
     bk__h2_conn_leave(conn);
 }
 
-/* --- life ------------------------------------------------------------------------------------------------- */
+/* --- life ------------------------------------------------------------------------------------- */
 
-/* h2o destroys its memo of pushed paths with the connection. We push nothing and keep ourselves in there: that
- * is how we learn that the connection is gone, while its socket may live on. */
+/* h2o destroys its memo of pushed paths with the connection. We push nothing and keep ourselves in
+ * there: that is how we learn that the connection is gone, while its socket may live on. */
 static void on_freed(h2o_iovec_t value)
 {
     struct bk__h2_conn *conn = (struct bk__h2_conn *)(void *)value.base;
@@ -178,7 +180,7 @@ static h2o_cache_t *make_memo(struct bk__h2_conn *conn)
 
 static void on_closed(void *data)
 {
-    struct bk__h2_conn    *conn = data;
+    struct bk__h2_conn *conn = data;
     struct bk__h2_context *h2 = conn->h2;
 
     bk_assert(conn->h2o == NULL);
@@ -211,9 +213,9 @@ static void make_h2o_conn(struct bk__h2_conn *conn)
 void bk__http2_accept(struct bk__server *server, h2o_socket_t *sock, const struct bk__peer *peer)
 {
     struct bk__h2_context *h2 = server->h2;
-    struct bk__h2_conn    *conn = calloc(1, sizeof *conn);
-    h2o_buffer_t          *early = sock->input; /* TLS may have brought the first requests along */
-    uint64_t               now = server->loop->clock.now_ms;
+    struct bk__h2_conn *conn = calloc(1, sizeof *conn);
+    h2o_buffer_t *early = sock->input; /* TLS may have brought the first requests along */
+    uint64_t now = server->loop->clock.now_ms;
 
     bk_assert(conn != NULL);
     conn->h2 = h2;

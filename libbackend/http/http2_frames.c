@@ -1,8 +1,9 @@
 /*
  * http2_frames.c: what of a client's input reaches h2o. See http2_frames.h.
  *
- * What h2o itself refuses well (frames too long, out of place, with wrong padding) is left to it. What must
- * hold: this reads frames exactly as h2o does, so whoever finds a difference has found a hole.
+ * What h2o itself refuses well (frames too long, out of place, with wrong padding) is left to it.
+ * What must hold: this reads frames exactly as h2o does, so whoever finds a difference has found a
+ * hole.
  */
 #include "http/http2_frames.h"
 
@@ -12,12 +13,28 @@
 #define HEADER_BYTES  9
 #define FRAME_MAX     16384 /* h2o announces no other, so it is the protocol's default */
 
-enum type { DATA, HEADERS, CONTINUATION = 9 };
-enum flag { END_STREAM = 0x1, END_HEADERS = 0x4, PADDED = 0x8, PRIORITY = 0x20 };
+enum type {
+    DATA,
+    HEADERS,
+    CONTINUATION = 9
+};
+enum flag {
+    END_STREAM = 0x1,
+    END_HEADERS = 0x4,
+    PADDED = 0x8,
+    PRIORITY = 0x20
+};
 
-/* --- header blocks ---------------------------------------------------------------------------------------- */
+/* --- header blocks ---------------------------------------------------------------------------- */
 
-enum { FIELD, INDEX, LENGTH, LENGTH_MORE, TEXT, BROKEN };
+enum {
+    FIELD,
+    INDEX,
+    LENGTH,
+    LENGTH_MORE,
+    TEXT,
+    BROKEN
+};
 
 static void end_of_index(struct bk__hpack_scan *scan)
 {
@@ -28,7 +45,7 @@ static void end_of_index(struct bk__hpack_scan *scan)
 static void begin_field(struct bk__hpack_scan *scan, uint8_t byte)
 {
     uint8_t mask = byte & 0x80 ? 0x7f : byte & 0x40 ? 0x3f : byte & 0x20 ? 0x1f : 0x0f;
-    bool    literal = !(byte & 0x80) && (byte & 0x60) != 0x20;
+    bool literal = !(byte & 0x80) && (byte & 0x60) != 0x20;
 
     scan->strings = !literal ? 0 : (byte & mask) == 0 ? 2 : 1;
     scan->state = INDEX;
@@ -107,12 +124,12 @@ uint32_t bk__hpack_scan(struct bk__hpack_scan *scan, const uint8_t *part, size_t
     return fields;
 }
 
-/* --- frames ----------------------------------------------------------------------------------------------- */
+/* --- frames ----------------------------------------------------------------------------------- */
 
 struct frame {
-    size_t         len; /* of the payload */
-    uint8_t        type, flags;
-    uint32_t       stream;
+    size_t len; /* of the payload */
+    uint8_t type, flags;
+    uint32_t stream;
     const uint8_t *payload;
 };
 
@@ -124,8 +141,9 @@ static bool read_frame(const uint8_t *input, size_t len, struct frame *out)
     out->len = (size_t)input[0] << 16 | (size_t)input[1] << 8 | input[2];
     out->type = input[3];
     out->flags = input[4];
-    out->stream = ((uint32_t)input[5] << 24 | (uint32_t)input[6] << 16 | (uint32_t)input[7] << 8 | input[8]) &
-                  0x7fffffff;
+    out->stream =
+        ((uint32_t)input[5] << 24 | (uint32_t)input[6] << 16 | (uint32_t)input[7] << 8 | input[8]) &
+        0x7fffffff;
     out->payload = input + HEADER_BYTES;
     return out->len <= FRAME_MAX && len - HEADER_BYTES >= out->len;
 }
@@ -143,11 +161,12 @@ static bool read_block(const struct frame *frame, const uint8_t **part, size_t *
     return true;
 }
 
-static const char *look_at_block(struct bk__h2_frames *frames, const struct bk__h2_frames_limits *limits,
+static const char *look_at_block(struct bk__h2_frames *frames,
+                                 const struct bk__h2_frames_limits *limits,
                                  const struct frame *frame)
 {
     const uint8_t *part = frame->payload;
-    size_t         len = frame->len;
+    size_t len = frame->len;
 
     if (frame->type == HEADERS) {
         if (!read_block(frame, &part, &len))
@@ -177,11 +196,12 @@ static const char *look_at(struct bk__h2_frames *frames, const struct bk__h2_fra
     return look_at_block(frames, limits, frame);
 }
 
-const char *bk__h2_frames_filter(struct bk__h2_frames *frames, const struct bk__h2_frames_limits *limits,
-                                 uint8_t *input, size_t *len)
+const char *bk__h2_frames_filter(struct bk__h2_frames *frames,
+                                 const struct bk__h2_frames_limits *limits, uint8_t *input,
+                                 size_t *len)
 {
-    const char  *why = NULL;
-    size_t       from = 0, to = 0;
+    const char *why = NULL;
+    size_t from = 0, to = 0;
     struct frame frame;
 
     frames->has_bodies = false;

@@ -8,11 +8,11 @@
 
 #include "http/header.h"
 
-#define BUCKET_UNITS      100
-#define BUCKET_LEAK       10 /* units a second, so thousandths a millisecond */
-#define SWEEP_MIN_MS      100
-#define SWEEP_MAX_MS      1000
-#define CONNECTIONS_A_MS  20 /* looked at, in the long run */
+#define BUCKET_UNITS     100
+#define BUCKET_LEAK      10 /* units a second, so thousandths a millisecond */
+#define SWEEP_MIN_MS     100
+#define SWEEP_MAX_MS     1000
+#define CONNECTIONS_A_MS 20 /* looked at, in the long run */
 
 bool bk__h2_bucket_add(struct bk__h2_bucket *bucket, uint64_t now_ms, uint32_t units)
 {

@@ -1,8 +1,9 @@
 /*
  * http2_problem.c: h2o's own errors as problem+json.
  *
- * h2o answers by itself, in plain text, when a header field holds what it may not: no handler is asked, and the
- * answer goes along the path that stands for "none". A filter there puts our words in the place of its own.
+ * h2o answers by itself, in plain text, when a header field holds what it may not: no handler is
+ * asked, and the answer goes along the path that stands for "none". A filter there puts our words
+ * in the place of its own.
  */
 #include <string.h>
 
@@ -11,7 +12,7 @@
 
 struct words {
     h2o_ostream_t super;
-    h2o_iovec_t   text;
+    h2o_iovec_t text;
 };
 
 static void send_words(h2o_ostream_t *stream, h2o_req_t *req, h2o_iovec_t *parts, size_t count,
@@ -26,9 +27,9 @@ static void send_words(h2o_ostream_t *stream, h2o_req_t *req, h2o_iovec_t *parts
 static h2o_iovec_t make_words(h2o_req_t *req)
 {
     static const char form[] = "{\"type\":\"about:blank\",\"title\":\"%s\",\"status\":%d}";
-    const char       *title = bk__status_text(req->res.status);
-    size_t            room = sizeof form + strlen(title) + 8;
-    char             *text = h2o_mem_alloc_pool(&req->pool, room);
+    const char *title = bk__status_text(req->res.status);
+    size_t room = sizeof form + strlen(title) + 8;
+    char *text = h2o_mem_alloc_pool(&req->pool, room);
 
     return h2o_iovec_init(text, (size_t)snprintf(text, room, form, title, req->res.status));
 }

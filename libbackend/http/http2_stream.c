@@ -1,12 +1,14 @@
 /*
  * http2_stream.c: requests and answers over HTTP/2. See transport.h and http2_conn.h.
  *
- * h2o frees a stream when it likes: when the answer is out, the client resets the stream, or the connection ends. A
- * record with a destructor in the stream's memory pool is the only word we get of it. So the request is copied
- * out of the stream when it begins, and the record is all that connects the two.
+ * h2o frees a stream when it likes: when the answer is out, the client resets the stream, or the
+ * connection ends. A record with a destructor in the stream's memory pool is the only word we get
+ * of it. So the request is copied out of the stream when it begins, and the record is all that
+ * connects the two.
  *
- * What must hold: `h2o` is used only as long as the record lives; the request hears once that it was released
- * or lost. A stream may end within any call that resets it, so nothing of it is touched after that.
+ * What must hold: `h2o` is used only as long as the record lives; the request hears once that it
+ * was released or lost. A stream may end within any call that resets it, so nothing of it is
+ * touched after that.
  */
 #include "http/http2_conn.h"
 
@@ -20,15 +22,15 @@
 #define BLAME_FOR_HEADERS 10 /* a block over our limits, which h2o has decoded already */
 
 struct stream {
-    h2o_generator_t     generator; /* first */
+    h2o_generator_t generator; /* first */
     struct bk__h2_conn *conn;
-    h2o_req_t          *h2o;
-    bk_req             *req;
-    bool                ended; /* the last of the answer was handed over, or it was broken off */
-    bool                ours;  /* if it ends early that is our doing, not the client's */
+    h2o_req_t *h2o;
+    bk_req *req;
+    bool ended; /* the last of the answer was handed over, or it was broken off */
+    bool ours;  /* if it ends early that is our doing, not the client's */
 };
 
-/* --- answers ---------------------------------------------------------------------------------------------- */
+/* --- answers ---------------------------------------------------------------------------------- */
 
 static void on_proceed(h2o_generator_t *generator, h2o_req_t *h2o)
 {
@@ -51,7 +53,8 @@ static bk_str lower_case(h2o_mem_pool_t *pool, bk_str name)
 static void put_head(struct stream *stream, const struct bk__head *head)
 {
     h2o_req_t *h2o = stream->h2o;
-    bool       says_length = head->length != BK_LENGTH_UNKNOWN && head->status != 204 && head->status != 304;
+    bool says_length =
+        head->length != BK_LENGTH_UNKNOWN && head->status != 204 && head->status != 304;
 
     h2o->res.status = head->status;
     h2o->res.content_length = says_length ? head->length : SIZE_MAX;
@@ -59,8 +62,8 @@ static void put_head(struct stream *stream, const struct bk__head *head)
         bk_str name = lower_case(&h2o->pool, head->headers[i].name);
         bk_str value = head->headers[i].value;
         if (!bk__h2_field_is_hop(name))
-            h2o_add_header_by_str(&h2o->pool, &h2o->res.headers, name.ptr, name.len, 1, NULL, value.ptr,
-                                  value.len);
+            h2o_add_header_by_str(&h2o->pool, &h2o->res.headers, name.ptr, name.len, 1, NULL,
+                                  value.ptr, value.len);
     }
     h2o_start_response(h2o, &stream->generator);
 }
@@ -70,7 +73,8 @@ static void send_piece(struct stream *stream, bk_str piece, bool last)
     h2o_iovec_t vector = h2o_iovec_init(piece.ptr, piece.len);
 
     stream->ended = last;
-    h2o_send(stream->h2o, &vector, piece.len != 0, last ? H2O_SEND_STATE_FINAL : H2O_SEND_STATE_IN_PROGRESS);
+    h2o_send(stream->h2o, &vector, piece.len != 0,
+             last ? H2O_SEND_STATE_FINAL : H2O_SEND_STATE_IN_PROGRESS);
 }
 
 static void respond(bk_req *req, const struct bk__head *head, bk_str body)
@@ -88,7 +92,8 @@ static void start(bk_req *req, const struct bk__head *head)
 
 static void write_piece(bk_req *req, bk_str piece, bool last)
 {
-    /* A stream without anything to send would wait for the end of a write and not be safe to reset: see the gate. */
+    /* A stream without anything to send would wait for the end of a write and not be safe to reset:
+     * see the gate. */
     if (piece.len == 0 && !last)
         bk__req_drained(req);
     else
@@ -111,20 +116,21 @@ static void peer(bk_req *req, char out[BK__PEER_TEXT])
 
 static const struct bk__transport transport = {respond, start, write_piece, abort_stream, peer};
 
-/* --- the end of a stream ---------------------------------------------------------------------------------- */
+/* --- the end of a stream ---------------------------------------------------------------------- */
 
 /* Work for nothing: not when the answer is out, and not when all of the connection ends. */
 static bool was_made_void(const struct stream *stream)
 {
     const struct bk__h2_conn *conn = stream->conn;
 
-    return !stream->ours && !conn->writing_done && !conn->failed && conn->h2o->state != BK__H2O_CLOSING;
+    return !stream->ours && !conn->writing_done && !conn->failed &&
+           conn->h2o->state != BK__H2O_CLOSING;
 }
 
 static void on_dispose(void *data)
 {
     struct stream *stream = data;
-    bk_req        *req = stream->req;
+    bk_req *req = stream->req;
 
     bk__loop_enter(stream->conn->h2->server->loop);
     if (was_made_void(stream))
@@ -151,16 +157,18 @@ static void answer_busy(struct stream *stream)
 {
     static const bk_pair headers[] = {{BK_LIT("content-type"), BK_LIT("application/problem+json")},
                                       {BK_LIT("retry-after"), BK_LIT("1")}};
-    static const char body[] = "{\"type\":\"about:blank\",\"title\":\"Service Unavailable\",\"status\":503}";
+    static const char body[] =
+        "{\"type\":\"about:blank\",\"title\":\"Service Unavailable\",\"status\":503}";
     const h2o_iovec_t *method = &stream->h2o->input.method;
-    struct bk__head    head = {.status = 503, .headers = headers, .count = 2, .length = sizeof body - 1};
-    bool               is_head = h2o_memis(method->base, method->len, H2O_STRLIT("HEAD"));
+    struct bk__head head = {
+        .status = 503, .headers = headers, .count = 2, .length = sizeof body - 1};
+    bool is_head = h2o_memis(method->base, method->len, H2O_STRLIT("HEAD"));
 
     put_head(stream, &head);
     send_piece(stream, is_head ? (bk_str){NULL, 0} : bk_str_at(body, sizeof body - 1), true);
 }
 
-/* --- requests --------------------------------------------------------------------------------------------- */
+/* --- requests --------------------------------------------------------------------------------- */
 
 static bk_str str_of(h2o_iovec_t vector)
 {
@@ -184,7 +192,8 @@ static bool is_cookie(const h2o_header_t *header)
     return header->name == &H2O_TOKEN_COOKIE->buf;
 }
 
-/* Before anything is copied. Cookies come in as many fields as the client likes (RFC 9113, 8.2.3). */
+/* Before anything is copied. Cookies come in as many fields as the client likes (RFC 9113, 8.2.3).
+ */
 static bool within_limits(const h2o_req_t *h2o, const bk_limits *limits)
 {
     uint64_t count = 0, bytes = 0;
@@ -200,7 +209,8 @@ static bool within_limits(const h2o_req_t *h2o, const bk_limits *limits)
 
 static bool take_headers(bk_req *req, const h2o_req_t *h2o)
 {
-    bk_pair *pairs = bk__arena_get(&req->fiber->task.arena, (h2o->headers.size + 1) * sizeof *pairs);
+    bk_pair *pairs =
+        bk__arena_get(&req->fiber->task.arena, (h2o->headers.size + 1) * sizeof *pairs);
 
     req->headers = pairs;
     pairs[req->header_count++] = (bk_pair){BK_LIT("host"), req->host};
@@ -216,15 +226,20 @@ static bool take_headers(bk_req *req, const h2o_req_t *h2o)
 /* h2o puts its own name where the client gave none. */
 static bool has_authority(const h2o_req_t *h2o)
 {
-    return h2o->input.authority.len != 0 && h2o->input.authority.base != h2o->hostconf->authority.hostport.base;
+    return h2o->input.authority.len != 0 &&
+           h2o->input.authority.base != h2o->hostconf->authority.hostport.base;
 }
 
-/* Why the body is not what the client announced; NULL: it is. h2o adds trailers to the headers, where they could
- * pass for what a proxy has checked; which of them they are can no longer be told. */
+/* Why the body is not what the client announced; NULL: it is. h2o adds trailers to the headers,
+ * where they could pass for what a proxy has checked; which of them they are can no longer be told.
+ */
 static const char *wrong_body(const struct bk__h2_conn *conn, const struct bk__h2o_stream *stream)
 {
     const h2o_iovec_t *entity = &stream->req.entity;
-    enum { TYPE_AT = 3, TYPE_DATA = 0 };
+    enum {
+        TYPE_AT = 3,
+        TYPE_DATA = 0
+    };
 
     if (stream->declared_length != SIZE_MAX && stream->declared_length != entity->len)
         return "the body is not as long as Content-Length says";
@@ -240,9 +255,9 @@ static const char *wrong_body(const struct bk__h2_conn *conn, const struct bk__h
 /* Copies the head, as far as it is worth it. */
 static void take_head(bk_req *req, const struct stream *stream)
 {
-    const h2o_req_t            *h2o = stream->h2o;
+    const h2o_req_t *h2o = stream->h2o;
     const struct bk__h2_context *h2 = stream->conn->h2;
-    const bk_limits            *limits = &h2->server->limits;
+    const bk_limits *limits = &h2->server->limits;
 
     req->version = 20;
     req->secure = stream->conn->sock->ssl != NULL;
@@ -253,8 +268,6 @@ static void take_head(bk_req *req, const struct stream *stream)
     } else if (!within_limits(h2o, limits)) {
         refuse(req, BK_EHEADERS, NULL);
         bk__h2_conn_blame(stream->conn, BLAME_FOR_HEADERS);
-    } else if (h2o->input.path.len > limits->target_bytes && limits->target_bytes != BK_UNLIMITED) {
-        refuse(req, BK_EURITOOLONG, NULL);
     } else if (!bk__h2_path_allowed(str_of(h2o->input.method), str_of(h2o->input.path))) {
         refuse(req, BK_EINVAL, ":path holds what it may not");
     } else if (!has_authority(h2o)) {
@@ -283,7 +296,7 @@ static void take_body(bk_req *req, struct stream *stream)
 static void begin(struct stream *stream)
 {
     struct bk__h2_conn *conn = stream->conn;
-    bk_req             *req = bk__req_new(conn->h2->server, &transport, stream);
+    bk_req *req = bk__req_new(conn->h2->server, &transport, stream);
 
     if (req == NULL) {
         answer_busy(stream);
@@ -292,7 +305,8 @@ static void begin(struct stream *stream)
     stream->req = req;
     stream->ours = conn->h2->refusal != BK_OK;
     take_head(req, stream);
-    const char *wrong = req->refusal == BK_OK ? wrong_body(conn, bk__h2o_stream_of(stream->h2o)) : NULL;
+    const char *wrong =
+        req->refusal == BK_OK ? wrong_body(conn, bk__h2o_stream_of(stream->h2o)) : NULL;
     if (wrong != NULL)
         refuse(req, BK_EINVAL, wrong);
     bk__req_admit(req);
@@ -303,7 +317,7 @@ static void begin(struct stream *stream)
 int bk__h2_on_request(h2o_handler_t *handler, h2o_req_t *req)
 {
     struct bk__h2_context *h2 = ((struct bk__h2_handler *)handler)->h2;
-    struct bk__h2_conn    *conn = bk__h2_conn_of(req->conn->callbacks->get_socket(req->conn));
+    struct bk__h2_conn *conn = bk__h2_conn_of(req->conn->callbacks->get_socket(req->conn));
     struct bk__h2o_stream *stream = bk__h2o_stream_of(req);
 
     bk__loop_enter(h2->server->loop);
@@ -321,9 +335,10 @@ int bk__h2_on_request(h2o_handler_t *handler, h2o_req_t *req)
     return 0;
 }
 
-/* The stream goes straight to where h2o would bring it if the body were complete; as h2o does it for errors of
- * its own. */
-void bk__h2_refuse(struct bk__h2_conn *conn, struct bk__h2o_stream *stream, bk_err err, const char *why)
+/* The stream goes straight to where h2o would bring it if the body were complete; as h2o does it
+ * for errors of its own. */
+void bk__h2_refuse(struct bk__h2_conn *conn, struct bk__h2o_stream *stream, bk_err err,
+                   const char *why)
 {
     struct bk__h2_context *h2 = conn->h2;
 

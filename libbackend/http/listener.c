@@ -1,8 +1,8 @@
 /*
  * listener.c: opening sockets, taking connections, TLS handshakes. See listener.h.
  *
- * Socket options are set on the listening socket, from which Linux hands them on: taking a connection costs one
- * system call.
+ * Socket options are set on the listening socket, from which Linux hands them on: taking a
+ * connection costs one system call.
  */
 #include "http/listener.h"
 
@@ -28,8 +28,10 @@
 
 #define TAKEN_A_TURN 64 /* connections taken before others get their turn */
 #define HANDSHAKE_MS 10000
+#define PAUSE_MS     100 /* when the system has no descriptor to spare */
+#define SAY_EVERY_MS 10000
 
-/* --- opening ---------------------------------------------------------------------------------------------- */
+/* --- opening ---------------------------------------------------------------------------------- */
 
 static bk_err failed(int fd, const char *what, const char *where)
 {
@@ -42,7 +44,7 @@ static bk_err failed(int fd, const char *what, const char *where)
 
 static void set_options(const struct bk__server *server, int fd, bool reuse_port)
 {
-    int          on = 1, idle = 60, interval = 15, probes = 4;
+    int on = 1, idle = 60, interval = 15, probes = 4;
     unsigned int stall = server->timeouts.write_ms;
 
     setsockopt(fd, SOL_SOCKET, SO_REUSEADDR, &on, sizeof on);
@@ -59,10 +61,10 @@ static void set_options(const struct bk__server *server, int fd, bool reuse_port
 
 static bk_err open_tcp(const struct bk__server *server, const bk_listen_opts *opts, int *out)
 {
-    const char     *host = opts->host != NULL ? opts->host : "127.0.0.1";
+    const char *host = opts->host != NULL ? opts->host : "127.0.0.1";
     struct addrinfo hints = {.ai_flags = AI_PASSIVE | AI_NUMERICSERV, .ai_socktype = SOCK_STREAM};
     struct addrinfo *found;
-    char            service[8], where[300];
+    char service[8], where[300];
 
     snprintf(service, sizeof service, "%u", opts->port);
     snprintf(where, sizeof where, "%s:%s", host, service);
@@ -95,7 +97,8 @@ static bk_err open_unix(const char *path, int *out)
         unlink(path);
     close(fd);
     fd = socket(AF_UNIX, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
-    if (fd < 0 || bind(fd, (struct sockaddr *)&address, sizeof address) != 0 || chmod(path, 0660) != 0)
+    if (fd < 0 || bind(fd, (struct sockaddr *)&address, sizeof address) != 0 ||
+        chmod(path, 0660) != 0)
         return failed(fd, "listen on", path);
     *out = fd;
     return BK_OK;
@@ -104,7 +107,7 @@ static bk_err open_unix(const char *path, int *out)
 static uint16_t port_of(int fd)
 {
     struct sockaddr_storage address;
-    socklen_t               len = sizeof address;
+    socklen_t len = sizeof address;
 
     if (getsockname(fd, (struct sockaddr *)&address, &len) != 0)
         return 0;
@@ -118,9 +121,9 @@ static uint16_t port_of(int fd)
 bk_err bk__listener_open(struct bk__server *server, const bk_listen_opts *opts)
 {
     struct bk__listener **last = &server->listeners;
-    SSL_CTX              *tls = NULL;
-    int                   fd = opts->fd, backlog = opts->backlog != 0 ? opts->backlog : 4096;
-    bk_err                err = BK_OK;
+    SSL_CTX *tls = NULL;
+    int fd = opts->fd, backlog = opts->backlog != 0 ? opts->backlog : 4096;
+    bk_err err = BK_OK;
 
     if (opts->tls_cert != NULL)
         BK_TRY(bk__tls_context(opts->tls_cert, opts->tls_key, &tls));
@@ -149,15 +152,15 @@ bk_err bk__listener_open(struct bk__server *server, const bk_listen_opts *opts)
     return BK_OK;
 }
 
-/* --- TLS handshakes --------------------------------------------------------------------------------------- */
+/* --- TLS handshakes --------------------------------------------------------------------------- */
 
 /* A connection between accept and its protocol. */
 struct handshake {
-    struct bk__server      *server;
-    h2o_socket_t           *sock;
-    struct bk__timer        timer;
-    struct bk__link         link; /* in bk__server.handshakes */
-    struct bk__peer         peer;
+    struct bk__server *server;
+    h2o_socket_t *sock;
+    struct bk__timer timer;
+    struct bk__link link; /* in bk__server.handshakes */
+    struct bk__peer peer;
 };
 
 static void end_handshake(struct handshake *handshake)
@@ -197,10 +200,11 @@ static void on_handshake(h2o_socket_t *sock, const char *err)
     end_handshake(handshake);
 }
 
-static void begin_handshake(struct bk__listener *listener, h2o_socket_t *sock, const struct bk__peer *peer)
+static void begin_handshake(struct bk__listener *listener, h2o_socket_t *sock,
+                            const struct bk__peer *peer)
 {
     struct bk__server *server = listener->server;
-    struct handshake  *handshake = calloc(1, sizeof *handshake);
+    struct handshake *handshake = calloc(1, sizeof *handshake);
 
     bk_assert(handshake != NULL);
     handshake->server = server;
@@ -213,7 +217,7 @@ static void begin_handshake(struct bk__listener *listener, h2o_socket_t *sock, c
     h2o_socket_ssl_handshake(sock, listener->tls, NULL, on_handshake);
 }
 
-/* --- taking ----------------------------------------------------------------------------------------------- */
+/* --- taking ----------------------------------------------------------------------------------- */
 
 static void turn_away(int fd)
 {
@@ -225,16 +229,44 @@ static void turn_away(int fd)
     close(fd);
 }
 
-/* False when nobody is waiting any more. */
+/* A connection that cannot be taken stays in line and would wake the loop again at once, for ever.
+ */
+static void pause_taking(struct bk__listener *listener, int cause)
+{
+    struct bk_loop *loop = listener->server->loop;
+    uint64_t now = loop->clock.now_ms;
+
+    if (listener->said_at == 0 || now - listener->said_at > SAY_EVERY_MS) {
+        bk_warn("app.cannot_accept", bk_kv_cstr("cause", strerror(cause)));
+        listener->said_at = now;
+    }
+    h2o_socket_read_stop(listener->sock);
+    bk__timer_set(loop, &listener->pause, now + PAUSE_MS);
+}
+
+static void on_connections(h2o_socket_t *sock, const char *err);
+
+static void on_pause_over(struct bk__timer *timer)
+{
+    struct bk__listener *listener = bk__container_of(timer, struct bk__listener, pause);
+
+    h2o_socket_read_start(listener->sock, on_connections);
+}
+
+/* False when nobody is waiting any more, or has to wait. */
 static bool take_one(struct bk__listener *listener)
 {
-    struct bk__server      *server = listener->server;
+    struct bk__server *server = listener->server;
     struct sockaddr_storage address;
-    socklen_t               len = sizeof address;
+    socklen_t len = sizeof address;
     int fd = accept4(listener->fd, (struct sockaddr *)&address, &len, SOCK_NONBLOCK | SOCK_CLOEXEC);
 
-    if (fd < 0)
-        return errno == ECONNABORTED || errno == EINTR;
+    if (fd < 0) {
+        int cause = errno;
+        if (cause == EMFILE || cause == ENFILE || cause == ENOBUFS || cause == ENOMEM)
+            pause_taking(listener, cause);
+        return cause == ECONNABORTED || cause == EINTR;
+    }
     struct bk__peer peer = bk__peer_of((struct sockaddr *)&address, len);
     if (server->connection_count >= server->limits.connections ||
         !bk__peers_enter(&server->peers, &peer, server->limits.connections_per_client)) {
@@ -271,13 +303,16 @@ void bk__listener_start(struct bk__listener *listener)
     listener->sock =
         h2o_evloop_socket_create(listener->server->loop->evloop, fd, H2O_SOCKET_FLAG_DONT_READ);
     listener->sock->data = listener;
+    listener->pause.fn = on_pause_over;
     h2o_socket_read_start(listener->sock, on_connections);
 }
 
 void bk__listener_stop(struct bk__listener *listener)
 {
-    if (listener->sock != NULL)
-        h2o_socket_close(listener->sock);
+    if (listener->sock == NULL)
+        return;
+    bk__timer_stop(listener->server->loop, &listener->pause);
+    h2o_socket_close(listener->sock);
     listener->sock = NULL;
 }
 

@@ -6,19 +6,23 @@
 
 #include <backend/app.h>
 
+#include "fiber/timer.h"
+
 struct bk__server;
 struct st_h2o_socket_t;
 struct ssl_ctx_st;
 
 struct bk__listener {
-    struct bk__listener    *next;
-    struct bk__server      *server;
-    int                     fd;
-    uint16_t                port;      /* 0: a unix socket */
-    char                   *host;      /* as it was asked for */
-    char                   *unix_path; /* to be removed at the end; NULL: none */
-    struct ssl_ctx_st      *tls;       /* NULL: plain */
-    struct st_h2o_socket_t *sock;      /* while connections are taken */
+    struct bk__listener *next;
+    struct bk__server *server;
+    int fd;
+    uint16_t port;                /* 0: a unix socket */
+    char *host;                   /* as it was asked for */
+    char *unix_path;              /* to be removed at the end; NULL: none */
+    struct ssl_ctx_st *tls;       /* NULL: plain */
+    struct st_h2o_socket_t *sock; /* while connections are taken */
+    struct bk__timer pause;       /* until they are taken again */
+    uint64_t said_at;             /* that there is no descriptor for one; 0: not yet */
 };
 
 /* Opens a socket and adds it at the end of the server's list. Nothing is taken yet. */

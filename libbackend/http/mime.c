@@ -12,7 +12,7 @@
 #define ENDING_MAX 11
 
 struct type {
-    char        ending[ENDING_MAX + 1];
+    char ending[ENDING_MAX + 1];
     const char *name;
 };
 

@@ -19,13 +19,13 @@
 #define BOUNDARY_MAX 70 /* RFC 2046, 5.1.1 */
 
 struct reader {
-    bk_arena         *arena;
-    bk_str            rest; /* of the body */
+    bk_arena *arena;
+    bk_str rest; /* of the body */
     bk_multipart_opts limits;
-    char              delimiter[4 + BOUNDARY_MAX]; /* CRLF "--" BOUNDARY */
-    size_t            delimiter_len;
-    bk_part          *parts;
-    size_t            count, cap, files;
+    char delimiter[4 + BOUNDARY_MAX]; /* CRLF "--" BOUNDARY */
+    size_t delimiter_len;
+    bk_part *parts;
+    size_t count, cap, files;
 };
 
 static bk_err malformed(const char *how)

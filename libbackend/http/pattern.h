@@ -20,12 +20,12 @@ enum bk__piece_kind {
 
 struct bk__piece {
     enum bk__piece_kind kind;
-    bk_str              text; /* in the pattern: as written, or the name */
+    bk_str text; /* in the pattern: as written, or the name */
 };
 
 struct bk__pattern {
     struct bk__piece pieces[BK__PATTERN_SEGMENTS_MAX];
-    size_t           count;
+    size_t count;
 };
 
 /* False with words in @p why when @p text is no pattern. A slash at its end is ignored. */

@@ -16,8 +16,8 @@
 /* Chained; there is one only for who has a connection. */
 struct bk__peer_count {
     struct bk__peer_count *next;
-    uint64_t               high, low; /* the key */
-    uint32_t               count;
+    uint64_t high, low; /* the key */
+    uint32_t count;
 };
 
 struct bk__peer bk__peer_of(const struct sockaddr *address, socklen_t len)
@@ -36,14 +36,15 @@ struct bk__peer bk__peer_of(const struct sockaddr *address, socklen_t len)
 
 void bk__peer_text(const struct bk__peer *peer, char out[BK__PEER_TEXT])
 {
-    if (peer->family == AF_UNIX || inet_ntop(peer->family, peer->address, out, BK__PEER_TEXT) == NULL)
+    if (peer->family == AF_UNIX ||
+        inet_ntop(peer->family, peer->address, out, BK__PEER_TEXT) == NULL)
         strcpy(out, "unix");
 }
 
 static void key_of(const struct bk__peer *peer, uint64_t *high, uint64_t *low)
 {
     static const uint8_t mapped[12] = {[10] = 0xff, [11] = 0xff};
-    bool                 is_mapped = peer->family == AF_INET6 && memcmp(peer->address, mapped, 12) == 0;
+    bool is_mapped = peer->family == AF_INET6 && memcmp(peer->address, mapped, 12) == 0;
 
     *high = *low = 0;
     if (peer->family == AF_INET)
@@ -70,7 +71,8 @@ static struct bk__peer_count **slot_of(const struct bk__peers *peers, uint64_t h
 /* Twice as many buckets, or the first ones. */
 static void grow(struct bk__peers *peers)
 {
-    struct bk__peers wider = {.bucket_count = peers->bucket_count != 0 ? peers->bucket_count * 2 : FIRST_BUCKETS,
+    struct bk__peers wider = {.bucket_count = peers->bucket_count != 0 ? peers->bucket_count * 2
+                                                                       : FIRST_BUCKETS,
                               .used = peers->used};
 
     bk__random(&wider.seed, sizeof wider.seed);

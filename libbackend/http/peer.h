@@ -1,8 +1,9 @@
 /*
  * peer.h: who is at the other end of a connection, and how many connections each has.
  *
- * One client must not take all the connections that a server may have. IPv6 clients are counted by /64, which is what
- * one gets as easily as one address; those that come over a unix socket are not counted.
+ * One client must not take all the connections that a server may have. IPv6 clients are counted by
+ * /64, which is what one gets as easily as one address; those that come over a unix socket are not
+ * counted.
  */
 #ifndef BK_HTTP_PEER_H
 #define BK_HTTP_PEER_H
@@ -28,8 +29,8 @@ struct bk__peer_count;
 /* Zeroed: empty. */
 struct bk__peers {
     struct bk__peer_count **buckets;
-    size_t                  bucket_count, used;
-    uint64_t                seed; /* so that nobody can choose addresses that collide */
+    size_t bucket_count, used;
+    uint64_t seed; /* so that nobody can choose addresses that collide */
 };
 
 /* Counts one more. False, and nothing counted, when it has @p most already. */

@@ -1,8 +1,8 @@
 /*
  * problem.c: every error as one application/problem+json (RFC 9457).
  *
- * For a 4xx the client is told what was wrong: the message of the first link of the chain, and each field error. For a
- * 5xx it is told a request id, under which the log has the whole chain.
+ * For a 4xx the client is told what was wrong: the message of the first link of the chain, and each
+ * field error. For a 5xx it is told a request id, under which the log has the whole chain.
  */
 #include <backend/log.h>
 #include <backend/str.h>
@@ -44,8 +44,8 @@ void bk__problem_log(const bk_req *req, bk_err err)
     for (const bk_error_link *link = bk_error_chain(); link != NULL; link = link->cause)
         bk_buf_printf(&buf, "%s%.*s (%s:%d)", buf.len != 0 ? ": " : "", (int)link->message.len,
                       link->message.ptr != NULL ? link->message.ptr : "", link->file, link->line);
-    bk_error("request.failed", bk_kv_cstr("err", bk_err_slug(err)), bk_kv_i64("status", bk_err_status(err)),
-             bk_kv_str("detail", bk_buf_str(&buf)));
+    bk_error("request.failed", bk_kv_cstr("err", bk_err_slug(err)),
+             bk_kv_i64("status", bk_err_status(err)), bk_kv_str("detail", bk_buf_str(&buf)));
 }
 
 static void write_fields(bk_json_writer *w, const bk_field_error *fields, size_t count)
@@ -77,11 +77,11 @@ static bk_str instance(bk_req *req)
 
 void bk__problem_render(bk_req *req, bk_err err)
 {
-    bk_res               *res = &req->res;
-    size_t                count;
+    bk_res *res = &req->res;
+    size_t count;
     const bk_field_error *fields = bk_error_fields(&count);
-    int                   status = status_of(req, err, count);
-    bk_str                message = first_message(err);
+    int status = status_of(req, err, count);
+    bk_str message = first_message(err);
 
     if (status >= 500 && req->refusal == BK_OK)
         bk__problem_log(req, err);

@@ -12,7 +12,7 @@
 
 /* One element of the list, before the size is known to it. */
 struct spec {
-    bool     suffix; /* the last `last` bytes */
+    bool suffix; /* the last `last` bytes */
     uint64_t first, last;
 };
 

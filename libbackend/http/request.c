@@ -1,7 +1,8 @@
 /*
  * request.c: reading a request. See <backend/request.h>.
  *
- * What a handler may never ask for (id, client address, decoded query) is made when it is asked for, and kept.
+ * What a handler may never ask for (id, client address, decoded query) is made when it is asked
+ * for, and kept.
  */
 #include <string.h>
 
@@ -21,8 +22,8 @@
 
 struct bk__req_value {
     struct bk__req_value *next;
-    const void           *key;
-    void                 *value;
+    const void *key;
+    void *value;
 };
 
 bk_arena *bk_req_arena(bk_req *req)
@@ -75,13 +76,13 @@ bool bk_req_gone(const bk_req *req)
     return req->lost;
 }
 
-/* --- headers ---------------------------------------------------------------------------------------------- */
+/* --- headers ---------------------------------------------------------------------------------- */
 
 /* The values of a field that came more than once, joined. */
 static bk_str join(const bk_req *req, bk_str name, uint32_t first)
 {
     bk_buf buf = {.arena = &req->fiber->task.arena};
-    bool   cookie = bk_str_eq(name, BK_LIT("cookie")); /* RFC 9113, 8.2.3 */
+    bool cookie = bk_str_eq(name, BK_LIT("cookie")); /* RFC 9113, 8.2.3 */
 
     for (uint32_t i = first; i < req->header_count; i++) {
         if (!bk_str_eq(req->headers[i].name, name))
@@ -109,7 +110,7 @@ bk_str bk__req_header(const bk_req *req, bk_str name)
 
 bk_str bk_req_header(const bk_req *req, const char *name)
 {
-    char   lower[128];
+    char lower[128];
     size_t len = strlen(name);
 
     if (len > sizeof lower)
@@ -139,7 +140,7 @@ bk_str bk_req_content_type(bk_req *req)
     return type;
 }
 
-/* --- who asks --------------------------------------------------------------------------------------------- */
+/* --- who asks --------------------------------------------------------------------------------- */
 
 bk_str bk__req_peer(bk_req *req)
 {
@@ -162,7 +163,7 @@ static bk_str proxy_header(const bk_req *req, bool set_by_proxies, bk_str name)
 static void resolve(bk_req *req)
 {
     struct bk__forwarded found = {.client = bk__req_peer(req)};
-    bool                 forwarded = req->server->forwarded;
+    bool forwarded = req->server->forwarded;
 
     if (req->server->trust != NULL)
         bk__forwarded_resolve(bk_req_arena(req), req->server->trust, found.client,
@@ -232,7 +233,7 @@ bk_str bk_req_id(bk_req *req)
     return req->id;
 }
 
-/* --- path and query --------------------------------------------------------------------------------------- */
+/* --- path and query --------------------------------------------------------------------------- */
 
 bk_str bk_req_param(const bk_req *req, const char *name)
 {
@@ -249,8 +250,7 @@ bk_err bk_req_param_i64(const bk_req *req, const char *name, int64_t *out)
 {
     if (bk_str_to_i64(bk_req_param(req, name), out) == BK_OK)
         return BK_OK;
-    return bk_fail_field(BK_EINVAL, bk_str_of(name), BK_LIT("type"),
-                         BK_LIT("must be an integer"));
+    return bk_fail_field(BK_EINVAL, bk_str_of(name), BK_LIT("type"), BK_LIT("must be an integer"));
 }
 
 bk_str bk_req_query_str(bk_req *req, const char *name)
@@ -266,8 +266,8 @@ bk_err bk_req_query_i64(bk_req *req, const char *name, int64_t fallback, int64_t
                         int64_t *out)
 {
     int64_t value = fallback;
-    bk_str  text;
-    bk_err  err = bk__form_find(bk_req_arena(req), req->query, bk_str_of(name), &text);
+    bk_str text;
+    bk_err err = bk__form_find(bk_req_arena(req), req->query, bk_str_of(name), &text);
 
     if (err != BK_OK || bk_str_present(text)) {
         if (err != BK_OK || bk_str_to_i64(text, &value) != BK_OK)
@@ -276,9 +276,8 @@ bk_err bk_req_query_i64(bk_req *req, const char *name, int64_t fallback, int64_t
         if (value < min || value > max)
             return bk_fail_field(BK_EINVAL, bk_str_of(name),
                                  value < min ? BK_LIT("minimum") : BK_LIT("maximum"),
-                                 bk_arena_printf(bk_req_arena(req),
-                                                 "must be from %lld to %lld", (long long)min,
-                                                 (long long)max));
+                                 bk_arena_printf(bk_req_arena(req), "must be from %lld to %lld",
+                                                 (long long)min, (long long)max));
     }
     *out = value;
     return BK_OK;
@@ -299,7 +298,7 @@ bk_err bk_req_bind_query(bk_req *req, bk_desc_fn desc, void *out)
     return bk_bind_form(bk_req_arena(req), req->query, desc, NULL, out);
 }
 
-/* --- cookies ---------------------------------------------------------------------------------------------- */
+/* --- cookies ---------------------------------------------------------------------------------- */
 
 bk_str bk_req_cookie(bk_req *req, const char *name)
 {
@@ -317,7 +316,7 @@ bk_str bk_req_cookie_signed(bk_req *req, const char *name)
     return bk__cookie_verify(req->server->secret, bk_str_of(name), value);
 }
 
-/* --- body ------------------------------------------------------------------------------------------------- */
+/* --- body ------------------------------------------------------------------------------------- */
 
 bk_str bk_req_body(const bk_req *req)
 {
@@ -353,7 +352,8 @@ static bk_err check_charset(bk_req *req)
 
 static bk_err refuse_type(bk_str type, const char *wanted)
 {
-    return bk_fail(BK_EMEDIATYPE, "the body is %.*s, send %s", bk_str_present(type) ? (int)type.len : 10,
+    return bk_fail(BK_EMEDIATYPE, "the body is %.*s, send %s",
+                   bk_str_present(type) ? (int)type.len : 10,
                    bk_str_present(type) ? type.ptr : "of no type", wanted);
 }
 
@@ -407,7 +407,7 @@ bk_err bk_req_multipart(bk_req *req, const bk_multipart_opts *opts, bk_parts *ou
     return bk__multipart_parse(bk_req_arena(req), bk_req_body(req), boundary, opts, out);
 }
 
-/* --- values of middleware --------------------------------------------------------------------------------- */
+/* --- values of middleware --------------------------------------------------------------------- */
 
 void bk_req_set(bk_req *req, const void *key, void *value)
 {

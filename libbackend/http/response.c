@@ -1,8 +1,8 @@
 /*
  * response.c: the answer: status, headers, bodies. See <backend/response.h>.
  *
- * Nothing is sent before the outermost middleware has returned, but for streams. The header names are kept as they were
- * written; they are compared without case.
+ * Nothing is sent before the outermost middleware has returned, but for streams. The header names
+ * are kept as they were written; they are compared without case.
  */
 #include <string.h>
 
@@ -60,13 +60,13 @@ int bk_res_get_status(const bk_res *res)
     return res->status;
 }
 
-/* --- headers ---------------------------------------------------------------------------------------------- */
+/* --- headers ---------------------------------------------------------------------------------- */
 
 static bool is_reserved(bk_str name)
 {
     static const bk_str reserved[] = {
-        {"content-length", 14}, {"connection", 10}, {"transfer-encoding", 17},
-        {"date", 4},            {"keep-alive", 10}, {"upgrade", 7},
+        {"content-length", 14}, {"connection", 10}, {"transfer-encoding", 17}, {"date", 4},
+        {"keep-alive", 10},     {"upgrade", 7},
     };
 
     for (size_t i = 0; i < sizeof reserved / sizeof reserved[0]; i++)
@@ -148,7 +148,7 @@ bk_str bk_res_get_header(const bk_res *res, const char *name)
 bk_err bk_res_cookie(bk_res *res, const char *name, bk_str value, const bk_cookie_opts *opts)
 {
     bk_arena *arena = arena_of(res);
-    bk_str    secret = res->req->server->secret, text;
+    bk_str secret = res->req->server->secret, text;
 
     if (opts != NULL && opts->sign) {
         if (!bk_str_present(secret))
@@ -159,7 +159,7 @@ bk_err bk_res_cookie(bk_res *res, const char *name, bk_str value, const bk_cooki
     return bk_res_add_header(res, "Set-Cookie", text);
 }
 
-/* --- whole bodies ----------------------------------------------------------------------------------------- */
+/* --- whole bodies ----------------------------------------------------------------------------- */
 
 static bk_err set_text(bk_res *res, int status, const char *type, bk_str text)
 {
@@ -210,7 +210,7 @@ bk_err bk_res_object(bk_res *res, int status, bk_desc_fn desc, const void *objec
 
 bk_err bk_res_array(bk_res *res, int status, bk_desc_fn desc, const void *objects, size_t count)
 {
-    bk_buf     *buf = bk_res_json_writer(res, status)->buf;
+    bk_buf *buf = bk_res_json_writer(res, status)->buf;
     const char *item = objects;
 
     bk_buf_add_char(buf, '[');
@@ -261,14 +261,15 @@ void bk_res_no_etag(bk_res *res)
     res->no_etag = true;
 }
 
-/* --- sending ---------------------------------------------------------------------------------------------- */
+/* --- sending ---------------------------------------------------------------------------------- */
 
 static bool is_bodiless(const bk_res *res)
 {
     return res->req->method == BK_METHOD_HEAD || res->status == 204 || res->status == 304;
 }
 
-/* Makes the ETag where nobody has set one, and turns the answer into 304 where the client has it already. */
+/* Makes the ETag where nobody has set one, and turns the answer into 304 where the client has it
+ * already. */
 static void apply_etag(bk_res *res, bk_str *body)
 {
     bk_req *req = res->req;
@@ -318,7 +319,8 @@ void bk__res_prepare(bk_res *res, bk_str *body)
 static void finish_stream(bk_res *res, bk_err err)
 {
     bk_req *req = res->req;
-    bool    short_of = res->stream_length != BK_LENGTH_UNKNOWN && res->stream_sent != res->stream_length;
+    bool short_of =
+        res->stream_length != BK_LENGTH_UNKNOWN && res->stream_sent != res->stream_length;
 
     if (res->head.bodiless || res->broken)
         return;
@@ -336,7 +338,7 @@ static void finish_stream(bk_res *res, bk_err err)
 void bk__res_finish(bk_res *res, bk_err err)
 {
     bk_req *req = res->req;
-    bk_str  body;
+    bk_str body;
 
     if (req->transport != NULL && res->started && !res->head.bodiless) {
         finish_stream(res, err);
@@ -370,7 +372,8 @@ bool bk_res_started(const bk_res *res)
     return res->started;
 }
 
-/* The client took too long, or the work was cancelled: the rest will not come, and the client must see that. */
+/* The client took too long, or the work was cancelled: the rest will not come, and the client must
+ * see that. */
 static bk_err break_off(bk_res *res, bk_err err)
 {
     bk_req *req = res->req;

@@ -1,8 +1,8 @@
 /*
  * router.c: registering routes. See <backend/router.h>.
  *
- * Nothing is decided here: groups, routes and middleware are only remembered. The table (table.c) flattens them when
- * the app starts, so that the order of registration does not matter.
+ * Nothing is decided here: groups, routes and middleware are only remembered. The table (table.c)
+ * flattens them when the app starts, so that the order of registration does not matter.
  */
 #include "http/router.h"
 
@@ -17,7 +17,7 @@
 
 bk_router *bk_router_new(void)
 {
-    bk_arena  *arena = bk_arena_new();
+    bk_arena *arena = bk_arena_new();
     bk_router *router = BK_NEW(arena, bk_router);
 
     router->arena = arena;
@@ -63,12 +63,13 @@ void bk_router_mount(bk_router *parent, const char *prefix, bk_router *child)
 }
 
 /* An array in an arena with room for one more item. */
-static void *room_for_one(bk_arena *arena, void *items, size_t count, size_t *cap, size_t item_bytes)
+static void *room_for_one(bk_arena *arena, void *items, size_t count, size_t *cap,
+                          size_t item_bytes)
 {
     if (count < *cap)
         return items;
     size_t cap_now = *cap != 0 ? *cap * 2 : 8;
-    void  *more = bk_arena_alloc(arena, cap_now * item_bytes);
+    void *more = bk_arena_alloc(arena, cap_now * item_bytes);
     if (count != 0)
         memcpy(more, items, count * item_bytes);
     *cap = cap_now;
@@ -115,23 +116,24 @@ static int by_pattern(const void *left, const void *right)
 {
     const struct bk__route *a = *(const struct bk__route *const *)left;
     const struct bk__route *b = *(const struct bk__route *const *)right;
-    int                     order = strcmp(a->pattern, b->pattern);
+    int order = strcmp(a->pattern, b->pattern);
 
     return order != 0 ? order : (int)a->method - (int)b->method;
 }
 
 void bk_router_walk(const bk_router *router, bk_route_fn fn, void *data)
 {
-    struct bk__table        *table = bk__table_new(router);
-    const struct bk__route **sorted = bk_arena_alloc(table->arena, (table->route_count + 1) * sizeof *sorted);
+    struct bk__table *table = bk__table_new(router);
+    const struct bk__route **sorted =
+        bk_arena_alloc(table->arena, (table->route_count + 1) * sizeof *sorted);
 
     for (size_t i = 0; i < table->route_count; i++)
         sorted[i] = &table->routes[i];
     qsort(sorted, table->route_count, sizeof *sorted, by_pattern);
     for (size_t i = 0; i < table->route_count; i++) {
         const struct bk__route *route = sorted[i];
-        bk_route_info           info = {route->method,      route->pattern, &route->opts,
-                                        route->chain.count, route->file,    route->line};
+        bk_route_info info = {route->method,      route->pattern, &route->opts,
+                              route->chain.count, route->file,    route->line};
         fn(&info, data);
     }
     bk__table_free(table);

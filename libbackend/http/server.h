@@ -16,29 +16,29 @@ struct bk__router;
 struct bk__trust;
 
 struct bk__server {
-    bk_app              *app;
-    struct bk_loop      *loop;   /* NULL while the app is not running */
-    struct bk__table    *table;  /* the routes, built when the app starts */
-    bk_limits            limits; /* defaults filled in; BK_UNLIMITED stays */
-    bk_timeouts          timeouts;
-    struct bk__trust    *trust;
-    bk_str               secret; /* absent: signing is refused */
-    void                *state;  /* of on_worker_start */
-    bool                 forwarded; /* proxies set Forwarded rather than X-Forwarded-* */
-    bool                 no_etag, half_close_is_gone, keep_work_of_gone;
-    int                  invalid_status;
-    bool                 draining;   /* answers close their connections */
-    struct bk__list      requests;   /* bk_req.link: begun and not ended */
-    size_t               request_count;
-    size_t               bodies_bytes; /* held now */
-    struct bk__list      connections;  /* HTTP/1: struct conn in http1.c */
-    struct bk__list      handshakes;       /* TLS: struct handshake in listener.c */
-    size_t               connection_count; /* all kinds */
-    struct bk__peers     peers;            /* who has them */
+    bk_app *app;
+    struct bk_loop *loop;    /* NULL while the app is not running */
+    struct bk__table *table; /* the routes, built when the app starts */
+    bk_limits limits;        /* defaults filled in; BK_UNLIMITED stays */
+    bk_timeouts timeouts;
+    struct bk__trust *trust;
+    bk_str secret;  /* absent: signing is refused */
+    void *state;    /* of on_worker_start */
+    bool forwarded; /* proxies set Forwarded rather than X-Forwarded-* */
+    bool no_etag, half_close_is_gone, keep_work_of_gone;
+    int invalid_status;
+    bool draining;            /* answers close their connections */
+    struct bk__list requests; /* bk_req.link: begun and not ended */
+    size_t request_count;
+    size_t bodies_bytes;         /* held now */
+    struct bk__list connections; /* HTTP/1: struct conn in http1.c */
+    struct bk__list handshakes;  /* TLS: struct handshake in listener.c */
+    size_t connection_count;     /* all kinds */
+    struct bk__peers peers;      /* who has them */
     struct bk__listener *listeners;
     struct bk__h2_context *h2;
-    uint64_t             date_at; /* the second for which `date` was made */
-    char                 date[29];
+    uint64_t date_at; /* the second for which `date` was made */
+    char date[29];
 };
 
 /* A connection that was counted when it was taken is closed. */

@@ -6,8 +6,8 @@
 const char *bk__status_text(int status)
 {
     switch (status) {
-#define STATUS(code, text)                                                                       \
-    case code:                                                                                   \
+#define STATUS(code, text)                                                                         \
+    case code:                                                                                     \
         return text;
 #include "http/status.def"
 #undef STATUS

@@ -25,8 +25,8 @@ static void count(const bk_router *router, size_t *routes)
 static const char *whole_pattern(bk_arena *arena, const bk_router *router, const char *pattern)
 {
     const char *parts[NESTING_MAX];
-    size_t      depth = 0;
-    bk_buf      buf = {.arena = arena};
+    size_t depth = 0;
+    bk_buf buf = {.arena = arena};
 
     for (const bk_router *at = router; at != NULL; at = at->parent) {
         bk_assert(depth < NESTING_MAX);
@@ -62,7 +62,7 @@ static struct bk__chain build_chain(bk_arena *arena, const bk_router *router,
                                     const bk_middleware *own)
 {
     const bk_router *path[NESTING_MAX];
-    size_t           depth = 0, own_count = count_own(own), total = own_count;
+    size_t depth = 0, own_count = count_own(own), total = own_count;
     struct bk__chain chain = {0};
 
     for (const bk_router *at = router; at != NULL; at = at->parent) {
@@ -94,18 +94,17 @@ static void check_desc(const struct bk__route *route, bk_desc_fn desc, const cha
 static struct bk__place *place_of(struct bk__table *table, const struct bk__route *route)
 {
     const char *why = NULL;
-    void       *clash = NULL;
-    void      **slot = bk__tree_slot(table->tree, bk_str_of(route->pattern), &why, &clash);
+    void *clash = NULL;
+    void **slot = bk__tree_slot(table->tree, bk_str_of(route->pattern), &why, &clash);
 
     if (slot == NULL && clash != NULL) {
         const struct bk__place *other = clash;
         for (size_t i = 0; i < BK__METHODS; i++)
             if (other->routes[i] != NULL)
-                bk__setup_error(route->file, route->line,
-                                "route %s %s: %s; the other is %s at %s:%d",
-                                bk_method_name(route->method), route->pattern, why,
-                                other->routes[i]->pattern, other->routes[i]->file,
-                                other->routes[i]->line);
+                bk__setup_error(
+                    route->file, route->line, "route %s %s: %s; the other is %s at %s:%d",
+                    bk_method_name(route->method), route->pattern, why, other->routes[i]->pattern,
+                    other->routes[i]->file, other->routes[i]->line);
     }
     if (slot == NULL)
         bk__setup_error(route->file, route->line, "route %s %s: %s", bk_method_name(route->method),
@@ -159,9 +158,9 @@ static void add_router(struct bk__table *table, const bk_router *router)
 
 struct bk__table *bk__table_new(const bk_router *router)
 {
-    bk_arena         *arena = bk_arena_new();
+    bk_arena *arena = bk_arena_new();
     struct bk__table *table = BK_NEW(arena, struct bk__table);
-    size_t            routes = 0;
+    size_t routes = 0;
 
     count(router, &routes);
     table->arena = arena;

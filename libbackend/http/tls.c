@@ -1,5 +1,6 @@
 /*
- * tls.c: the TLS that is spoken: 1.2 and 1.3, forward secrecy, authenticated ciphers, "h2" before "http/1.1".
+ * tls.c: the TLS that is spoken: 1.2 and 1.3, forward secrecy, authenticated ciphers, "h2" before
+ * "http/1.1".
  *
  * Everything is set here rather than left to what OpenSSL was built with.
  */

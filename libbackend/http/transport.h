@@ -1,9 +1,10 @@
 /*
  * transport.h: the line between what carries requests and what answers them.
  *
- * A transport (HTTP/1 in http1.c, HTTP/2 in http2.c, the test client in transport_test.c) makes a bk_req when
- * a request's head has arrived, fills it in, has it admitted, adds the body, and begins it. From then on the
- * request runs on its fiber and talks back through the table below. Both sides live on the loop's thread.
+ * A transport (HTTP/1 in http1.c, HTTP/2 in http2.c, the test client in transport_test.c) makes a
+ * bk_req when a request's head has arrived, fills it in, has it admitted, adds the body, and begins
+ * it. From then on the request runs on its fiber and talks back through the table below. Both sides
+ * live on the loop's thread.
  *
  *   transport                                     request
  *   ---------                                     -------
@@ -17,8 +18,8 @@
  *   bk__req_released()   nothing of the request is needed any more -> the fiber ends
  *   bk__req_lost()       the client is gone    -> counts as released; waits are cancelled
  *
- * After bk__req_released() or bk__req_lost() the transport forgets the request, and the request never calls the
- * table again. Exactly one of the two is called for each request that was begun.
+ * After bk__req_released() or bk__req_lost() the transport forgets the request, and the request
+ * never calls the table again. Exactly one of the two is called for each request that was begun.
  */
 #ifndef BK_HTTP_TRANSPORT_H
 #define BK_HTTP_TRANSPORT_H
@@ -30,15 +31,16 @@
 
 /* Status line and headers of an answer. Lives until the request is released. */
 struct bk__head {
-    int            status;
+    int status;
     const bk_pair *headers; /* names and values checked; no Date, Connection, Content-Length */
-    size_t         count;
-    uint64_t       length;  /* of the body; BK_LENGTH_UNKNOWN: as long as it lasts */
-    bool           bodiless; /* HEAD, 204, 304: nothing follows, whatever the length says */
-    bool           close;   /* end the connection after this answer (HTTP/1) */
+    size_t count;
+    uint64_t length; /* of the body; BK_LENGTH_UNKNOWN: as long as it lasts */
+    bool bodiless;   /* HEAD, 204, 304: nothing follows, whatever the length says */
+    bool close;      /* end the connection after this answer (HTTP/1) */
 };
 
-/* What a transport answers by itself, with status 503 and `Retry-After: 1`, when no fiber is free. */
+/* What a transport answers by itself, with status 503 and `Retry-After: 1`, when no fiber is free.
+ */
 #define BK__BUSY_BODY "{\"type\":\"about:blank\",\"title\":\"Service Unavailable\",\"status\":503}"
 
 struct bk__transport {
@@ -48,8 +50,8 @@ struct bk__transport {
     /* Begins a streamed answer; sends nothing yet. */
     void (*start)(bk_req *req, const struct bk__head *head);
 
-    /* Sends a piece, which lives until bk__req_drained() or the request is released. After the @p last one
-     * bk__req_released() follows and not bk__req_drained(). */
+    /* Sends a piece, which lives until bk__req_drained() or the request is released. After the @p
+     * last one bk__req_released() follows and not bk__req_drained(). */
     void (*write)(bk_req *req, bk_str piece, bool last);
 
     /* Breaks a streamed answer off so that the client notices: its rest will not come. */

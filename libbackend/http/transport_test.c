@@ -1,10 +1,11 @@
 /*
  * transport_test.c: see transport_test.h.
  *
- * The head is text, and HTTP/1's own parser reads it: a test meets the strictness that a client does.
+ * The head is text, and HTTP/1's own parser reads it: a test meets the strictness that a client
+ * does.
  *
- * What must hold: a call whose `req` is set owes it exactly one bk__req_released() or bk__req_lost();
- * it posts at most one message at a time, and lives until the loop has run that.
+ * What must hold: a call whose `req` is set owes it exactly one bk__req_released() or
+ * bk__req_lost(); it posts at most one message at a time, and lives until the loop has run that.
  */
 #include "http/transport_test.h"
 
@@ -27,7 +28,9 @@ static void keep_header(struct bk__test_call *call, bk_str name, bk_str value)
 /* The status and the header fields, with those that a connection adds. */
 static void keep_head(struct bk__test_call *call, const struct bk__head *head)
 {
-    enum { ADDED = 3 };
+    enum {
+        ADDED = 3
+    };
     bool has_length = head->length != BK_LENGTH_UNKNOWN;
 
     call->status = head->status;
@@ -79,7 +82,7 @@ static bk_req *let_go(struct bk__test_call *call)
 static void on_post(void *data)
 {
     struct bk__test_call *call = data;
-    enum bk__test_owed    owed = call->owed;
+    enum bk__test_owed owed = call->owed;
 
     call->owed = BK__OWES_NOTHING;
     if (call->req == NULL)
@@ -174,11 +177,11 @@ static void on_timer(struct bk__timer *timer)
 static void read_request(struct bk__test_call *call, bk_str text)
 {
     struct bk__http1_limits limits = bk__http1_limits_of(call->server);
-    struct bk__http1_scan   scan = {0};
-    struct bk__http1_head   head;
-    size_t                  len;
-    const char             *why;
-    bk_err                  err = bk__http1_scan(&scan, text.ptr, text.len, &limits, &len, &why);
+    struct bk__http1_scan scan = {0};
+    struct bk__http1_head head;
+    size_t len;
+    const char *why;
+    bk_err err = bk__http1_scan(&scan, text.ptr, text.len, &limits, &len, &why);
 
     bk_assert(err != BK_EAGAIN); /* the text has an end */
     if (err == BK_OK) {

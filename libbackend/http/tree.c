@@ -23,28 +23,28 @@ struct node;
 
 /* Static text and where it leads. */
 struct edge {
-    bk_str       text;
+    bk_str text;
     struct node *to;
 };
 
 struct node {
     struct edge *edges; /* ordered by compare() */
-    size_t       count, cap;
+    size_t count, cap;
     struct node *param, *wildcard; /* NULL: none */
-    bk_str       name;  /* of the parameter or wildcard that leads here */
-    void        *value; /* the slot */
+    bk_str name;                   /* of the parameter or wildcard that leads here */
+    void *value;                   /* the slot */
 };
 
 struct bk__tree {
-    bk_arena   *arena; /* holds the tree, its nodes and texts */
+    bk_arena *arena; /* holds the tree, its nodes and texts */
     struct node root;
-    char        why[BK__WHY_MAX];
+    char why[BK__WHY_MAX];
 };
 
 struct path {
-    bk_str      segments[BK__PATTERN_SEGMENTS_MAX + 1];
-    size_t      count; /* the size of the array stands for all that are longer than any pattern */
-    const char *end;   /* behind a trailing slash */
+    bk_str segments[BK__PATTERN_SEGMENTS_MAX + 1];
+    size_t count;    /* the size of the array stands for all that are longer than any pattern */
+    const char *end; /* behind a trailing slash */
 };
 
 struct bk__tree *bk__tree_new(void)

@@ -20,13 +20,13 @@ struct bk__tree;
 
 /* What a match found: raw (not yet decoded) parameter values in the order of the pattern. */
 struct bk__tree_match {
-    void  *value;
+    void *value;
     size_t count;
     bk_str params[BK__PATH_PARAMS_MAX];
 };
 
 struct bk__tree *bk__tree_new(void);
-void             bk__tree_free(struct bk__tree *tree); /* not the values; NULL is fine */
+void bk__tree_free(struct bk__tree *tree); /* not the values; NULL is fine */
 
 /*
  * The slot for @p pattern, made if it is new: set `*slot` to a value of yours, NULL means that no

@@ -16,17 +16,17 @@
 
 struct address {
     unsigned char bytes[16];
-    size_t        len; /* 4 or 16 */
+    size_t len; /* 4 or 16 */
 };
 
 struct network {
     struct address base;
-    unsigned       bits;
+    unsigned bits;
 };
 
 struct bk__trust {
-    bool           unix_sockets;
-    size_t         count;
+    bool unix_sockets;
+    size_t count;
     struct network networks[];
 };
 

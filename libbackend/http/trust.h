@@ -13,7 +13,7 @@ struct bk__trust; /* parsed networks; NULL trusts nobody */
 /* @p networks ("10.0.0.0/8", "::1", "unix") ends with NULL, and may be NULL. Returns NULL when one
  * of them is none, or has bits set behind its prefix; that is *bad then. */
 struct bk__trust *bk__trust_new(const char *const *networks, const char **bad);
-void              bk__trust_free(struct bk__trust *trust); /* NULL is fine */
+void bk__trust_free(struct bk__trust *trust); /* NULL is fine */
 
 /* @p address: numeric text without port, or "unix". An IPv4 address in IPv6 ("::ffff:10.0.0.1") is
  * the IPv4 address, and no IPv6 network holds it. */

@@ -3,8 +3,8 @@
  *
  *   bench-server --port N --workers W [--tls-port N --tls-cert FILE --tls-key FILE]
  *
- * Each worker is an app on a thread of its own; they share the port by SO_REUSEPORT. The handlers use the public API
- * only and do nothing for the benchmark's sake.
+ * Each worker is an app on a thread of its own; they share the port by SO_REUSEPORT. The handlers
+ * use the public API only and do nothing for the benchmark's sake.
  */
 #include <errno.h>
 #include <getopt.h>
@@ -20,12 +20,12 @@
 #define WORKERS_MAX 64
 
 struct settings {
-    uint16_t    port, tls_port;
-    int         workers;
+    uint16_t port, tls_port;
+    int workers;
     const char *tls_cert, *tls_key;
 };
 
-/* --- handlers --------------------------------------------------------------------------------------------- */
+/* --- handlers --------------------------------------------------------------------------------- */
 
 static bk_err plaintext(bk_req *req, bk_res *res)
 {
@@ -57,7 +57,7 @@ static bk_err slow(bk_req *req, bk_res *res)
 static bk_err big(bk_req *req, bk_res *res)
 {
     static char piece[16384];
-    int64_t     left;
+    int64_t left;
     BK_TRY(bk_req_query_i64(req, "bytes", 1 << 20, 0, INT64_C(1) << 40, &left));
     BK_TRY(bk_res_stream(res, 200, "application/octet-stream", BK_LENGTH_UNKNOWN));
     while (left > 0) {
@@ -72,14 +72,11 @@ struct echo {
     bk_str name;
     double price;
     bk_str note;
-    bool   ok, has_ok;
+    bool ok, has_ok;
 };
 
-BK_DESCRIBE(echo_desc, struct echo,
-    BK_STR(name, BK_REQUIRED, BK_LEN(1, 200)),
-    BK_F64(price, BK_REQUIRED, BK_MIN(0)),
-    BK_STR(note),
-    BK_BOOL(ok, BK_HAS(has_ok)))
+BK_DESCRIBE(echo_desc, struct echo, BK_STR(name, BK_REQUIRED, BK_LEN(1, 200)),
+            BK_F64(price, BK_REQUIRED, BK_MIN(0)), BK_STR(note), BK_BOOL(ok, BK_HAS(has_ok)))
 
 static bk_err echo(bk_req *req, bk_res *res)
 {
@@ -114,12 +111,12 @@ static void add_routes(bk_router *router)
     bk_post(api, "/jobs", unavailable);
 }
 
-/* --- workers ---------------------------------------------------------------------------------------------- */
+/* --- workers ---------------------------------------------------------------------------------- */
 
 struct worker {
-    bk_app   *app;
+    bk_app *app;
     pthread_t thread;
-    bk_err    result;
+    bk_err result;
 };
 
 static void *run_worker(void *data)
@@ -134,16 +131,19 @@ static void die(const char *what)
 {
     const bk_error_link *why = bk_error_chain();
 
-    fprintf(stderr, "bench-server: %s: %s\n", what, why != NULL ? why->message.ptr : strerror(errno));
+    fprintf(stderr, "bench-server: %s: %s\n", what,
+            why != NULL ? why->message.ptr : strerror(errno));
     exit(1);
 }
 
 static bk_app *make_app(struct settings *settings)
 {
-    bk_app        *app = bk_app_new(&(bk_app_opts){.name = "bench"});
+    bk_app *app = bk_app_new(&(bk_app_opts){.name = "bench"});
     bk_listen_opts plain = {.port = settings->port, .reuse_port = true};
-    bk_listen_opts tls = {.port = settings->tls_port, .reuse_port = true,
-                          .tls_cert = settings->tls_cert, .tls_key = settings->tls_key};
+    bk_listen_opts tls = {.port = settings->tls_port,
+                          .reuse_port = true,
+                          .tls_cert = settings->tls_cert,
+                          .tls_key = settings->tls_key};
 
     add_routes(bk_app_router(app));
     if (bk_app_listen(app, &plain) != BK_OK)
@@ -160,7 +160,7 @@ static bk_app *make_app(struct settings *settings)
 static int number(const char *text, int max)
 {
     char *end;
-    long  value = strtol(text, &end, 10);
+    long value = strtol(text, &end, 10);
 
     if (end == text || *end != '\0' || value < 0 || value > max) {
         fprintf(stderr, "bench-server: %s is no number from 0 to %d\n", text, max);
@@ -177,16 +177,27 @@ static struct settings read_settings(int argc, char **argv)
         {"tls-key", required_argument, NULL, 'k'},  {NULL, 0, NULL, 0},
     };
     struct settings settings = {.port = 8080, .workers = 1};
-    int             option;
+    int option;
 
     while ((option = getopt_long(argc, argv, "", options, NULL)) != -1) {
         switch (option) {
-        case 'p': settings.port = (uint16_t)number(optarg, 65535); break;
-        case 'w': settings.workers = number(optarg, WORKERS_MAX); break;
-        case 't': settings.tls_port = (uint16_t)number(optarg, 65535); break;
-        case 'c': settings.tls_cert = optarg; break;
-        case 'k': settings.tls_key = optarg; break;
-        default: exit(2);
+        case 'p':
+            settings.port = (uint16_t)number(optarg, 65535);
+            break;
+        case 'w':
+            settings.workers = number(optarg, WORKERS_MAX);
+            break;
+        case 't':
+            settings.tls_port = (uint16_t)number(optarg, 65535);
+            break;
+        case 'c':
+            settings.tls_cert = optarg;
+            break;
+        case 'k':
+            settings.tls_key = optarg;
+            break;
+        default:
+            exit(2);
         }
     }
     return settings;
@@ -195,10 +206,10 @@ static struct settings read_settings(int argc, char **argv)
 int main(int argc, char **argv)
 {
     struct settings settings = read_settings(argc, argv);
-    struct worker   workers[WORKERS_MAX] = {0};
-    struct rlimit   files;
-    sigset_t        stop;
-    int             number_of_signal, status = 0;
+    struct worker workers[WORKERS_MAX] = {0};
+    struct rlimit files;
+    sigset_t stop;
+    int number_of_signal, status = 0;
 
     getrlimit(RLIMIT_NOFILE, &files);
     files.rlim_cur = files.rlim_max;

@@ -20,7 +20,7 @@
 
 #define ROUNDS 7
 
-/* --- counting malloc -------------------------------------------------------------------------------------- */
+/* --- counting malloc -------------------------------------------------------------------------- */
 
 static uint64_t mallocs;
 
@@ -46,13 +46,13 @@ void *realloc(void *ptr, size_t size)
     return __libc_realloc(ptr, size);
 }
 
-/* --- measuring -------------------------------------------------------------------------------------------- */
+/* --- measuring -------------------------------------------------------------------------------- */
 
 typedef void (*work_fn)(size_t times);
 
 static void measure(const char *name, size_t times, work_fn work)
 {
-    double   best = 1e99;
+    double best = 1e99;
     uint64_t least = UINT64_MAX;
 
     for (int round = 0; round < ROUNDS; round++) {
@@ -68,7 +68,7 @@ static void measure(const char *name, size_t times, work_fn work)
     printf("%-42s %8.1f ns   %6.3f malloc\n", name, best, (double)least / (double)times);
 }
 
-/* --- fibers ----------------------------------------------------------------------------------------------- */
+/* --- fibers ----------------------------------------------------------------------------------- */
 
 static struct bk_loop *loop;
 
@@ -105,7 +105,7 @@ static void wake_and_park(size_t times)
 }
 
 static bk__context main_context, other_context;
-static char        other_stack[16384] __attribute__((aligned(16)));
+static char other_stack[16384] __attribute__((aligned(16)));
 
 static void bounce(void *data)
 {
@@ -122,7 +122,8 @@ static void switch_twice(size_t times)
 
 static void measure_fibers(void)
 {
-    loop = bk__loop_new(&(struct bk__loop_opts){.fibers = 1000, .offload_threads = 1, .offload_queue = 1});
+    loop = bk__loop_new(
+        &(struct bk__loop_opts){.fibers = 1000, .offload_threads = 1, .offload_queue = 1});
     other_context = bk__context_make(other_stack + sizeof other_stack, bounce, NULL);
     measure("context switch, there and back", 10000000, switch_twice);
     measure("fiber: spawn and finish", 1000000, spawn_and_finish);
@@ -134,7 +135,7 @@ static void measure_fibers(void)
     bk__loop_free(loop);
 }
 
-/* --- parts of a request ----------------------------------------------------------------------------------- */
+/* --- parts of a request ----------------------------------------------------------------------- */
 
 static const char head_text[] = "GET /plaintext HTTP/1.1\r\nHost: 127.0.0.1:8080\r\n\r\n";
 static const char browser_text[] =
@@ -148,14 +149,14 @@ static const char browser_text[] =
 static void parse(const char *text, size_t len, size_t times)
 {
     static const struct bk__http1_limits limits = {8192, 32768, 100};
-    char                                 copy[2048];
-    bk_pair                              headers[32];
+    char copy[2048];
+    bk_pair headers[32];
 
     for (size_t i = 0; i < times; i++) {
         struct bk__http1_scan scan = {0};
         struct bk__http1_head head = {.headers = headers};
-        const char           *why;
-        size_t                head_len;
+        const char *why;
+        size_t head_len;
         memcpy(copy, text, len);
         if (bk__http1_scan(&scan, copy, len, &limits, &head_len, &why) != BK_OK ||
             bk__http1_parse(copy, head_len, &head, &why) != BK_OK)
@@ -193,16 +194,13 @@ struct echo {
     bk_str name;
     double price;
     bk_str note;
-    bool   ok, has_ok;
+    bool ok, has_ok;
 };
 
-BK_DESCRIBE(echo_desc, struct echo,
-    BK_STR(name, BK_REQUIRED, BK_LEN(1, 200)),
-    BK_F64(price, BK_REQUIRED, BK_MIN(0)),
-    BK_STR(note),
-    BK_BOOL(ok, BK_HAS(has_ok)))
+BK_DESCRIBE(echo_desc, struct echo, BK_STR(name, BK_REQUIRED, BK_LEN(1, 200)),
+            BK_F64(price, BK_REQUIRED, BK_MIN(0)), BK_STR(note), BK_BOOL(ok, BK_HAS(has_ok)))
 
-static char      lent[65536] __attribute__((aligned(16)));
+static char lent[65536] __attribute__((aligned(16)));
 static bk_arena *arena;
 
 static void bind_echo(size_t times)
@@ -210,7 +208,8 @@ static void bind_echo(size_t times)
     struct echo in;
 
     for (size_t i = 0; i < times; i++)
-        if (bk_bind_json(arena, BK_LIT("{\"name\":\"widget\",\"price\":12.5,\"note\":\"x\",\"ok\":true}"),
+        if (bk_bind_json(arena,
+                         BK_LIT("{\"name\":\"widget\",\"price\":12.5,\"note\":\"x\",\"ok\":true}"),
                          echo_desc, NULL, &in) != BK_OK)
             abort();
 }

@@ -1,5 +1,5 @@
-/* Frames before h2o sees them: however the input is cut, the same comes through, and nothing unknown. The first two
- * bytes say where to cut. */
+/* Frames before h2o sees them: however the input is cut, the same comes through, and nothing
+ * unknown. The first two bytes say where to cut. */
 #include <stdint.h>
 #include <stdlib.h>
 #include <string.h>
@@ -29,8 +29,8 @@ static size_t taken(const uint8_t *bytes, size_t len, bool greeted)
 static size_t run(const uint8_t *data, size_t size, size_t cut, uint8_t *out, const char **why)
 {
     struct bk__h2_frames frames = {0};
-    uint8_t             *input = malloc(size + 1);
-    size_t               len = cut, passed = 0;
+    uint8_t *input = malloc(size + 1);
+    size_t len = cut, passed = 0;
 
     memcpy(input, data, cut);
     *why = bk__h2_frames_filter(&frames, &limits, input, &len);
@@ -59,10 +59,10 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 
     if (size < 2)
         return 0;
-    size_t   cut = ((size_t)data[0] << 8 | data[1]) % (size - 1);
+    size_t cut = ((size_t)data[0] << 8 | data[1]) % (size - 1);
     uint8_t *whole = malloc(size), *parts = malloc(size);
-    size_t   whole_len = run(data + 2, size - 2, size - 2, whole, &why_whole);
-    size_t   parts_len = run(data + 2, size - 2, cut, parts, &why_cut);
+    size_t whole_len = run(data + 2, size - 2, size - 2, whole, &why_whole);
+    size_t parts_len = run(data + 2, size - 2, cut, parts, &why_cut);
 
     bk_assert((why_whole == NULL) == (why_cut == NULL));
     if (why_whole == NULL) {

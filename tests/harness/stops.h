@@ -9,8 +9,8 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
-/* Runs @p fn in a child; true when that ends with exit(1). @p words receives, as a C string, what it
- * wrote on standard error. */
+/* Runs @p fn in a child; true when that ends with exit(1). @p words receives, as a C string, what
+ * it wrote on standard error. */
 static inline bool stops(void (*fn)(void), char *words, size_t size)
 {
     int pipe_fds[2], status;

@@ -1,4 +1,5 @@
-/* A program whose limits and timeouts come from the environment. For http1_test.py and http2_test.py. */
+/* A program whose limits and timeouts come from the environment. For http1_test.py and
+ * http2_test.py. */
 #include <stdlib.h>
 #include <string.h>
 
@@ -23,7 +24,7 @@ static bk_err hello(bk_req *req, bk_res *res)
 static bk_err count(bk_req *req, bk_res *res)
 {
     const struct counters *c = counters(req);
-    bk_json_writer        *w = bk_res_json_writer(res, 200);
+    bk_json_writer *w = bk_res_json_writer(res, 200);
 
     bk_json_begin_object(w);
     bk_json_write_key(w, BK_LIT("begun"));
@@ -61,9 +62,11 @@ static bk_err large(bk_req *req, bk_res *res)
 
 static bk_err stream(bk_req *req, bk_res *res)
 {
-    enum { PIECE = 10000 };
+    enum {
+        PIECE = 10000
+    };
     int64_t pieces;
-    char   *piece = bk_arena_alloc(bk_req_arena(req), PIECE);
+    char *piece = bk_arena_alloc(bk_req_arena(req), PIECE);
 
     BK_TRY(bk_req_param_i64(req, "pieces", &pieces));
     counters(req)->begun++;
@@ -87,8 +90,7 @@ static bk_err broken(bk_req *req, bk_res *res)
 static bk_err body_length(bk_req *req, bk_res *res)
 {
     counters(req)->begun++;
-    return bk_res_text(res, 200,
-                       bk_arena_printf(bk_req_arena(req), "%zu", bk_req_body(req).len));
+    return bk_res_text(res, 200, bk_arena_printf(bk_req_arena(req), "%zu", bk_req_body(req).len));
 }
 
 static bk_err echo(bk_req *req, bk_res *res)
@@ -96,22 +98,23 @@ static bk_err echo(bk_req *req, bk_res *res)
     bk_str path = bk_req_path(req), query = bk_req_query(req);
 
     return bk_res_text(res, 200,
-                       bk_arena_printf(bk_req_arena(req), "%.*s?%.*s\n%.*s", (int)path.len, path.ptr,
-                                       (int)query.len, bk_str_present(query) ? query.ptr : "",
+                       bk_arena_printf(bk_req_arena(req), "%.*s?%.*s\n%.*s", (int)path.len,
+                                       path.ptr, (int)query.len,
+                                       bk_str_present(query) ? query.ptr : "",
                                        (int)bk_req_body(req).len, bk_req_body(req).ptr));
 }
 
 static bk_err echo_headers(bk_req *req, bk_res *res)
 {
     bk_pairs pairs = bk_req_headers(req);
-    bk_buf   buf = {.arena = bk_req_arena(req)};
+    bk_buf buf = {.arena = bk_req_arena(req)};
 
     for (size_t i = 0; i < pairs.count; i++)
         bk_buf_printf(&buf, "%.*s: %.*s\n", (int)pairs.items[i].name.len, pairs.items[i].name.ptr,
                       (int)pairs.items[i].value.len, pairs.items[i].value.ptr);
     bk_buf_printf(&buf, "version %d, %.*s from %.*s\n", bk_req_version(req),
-                  (int)bk_req_scheme(req).len, bk_req_scheme(req).ptr,
-                  (int)bk_req_client(req).len, bk_req_client(req).ptr);
+                  (int)bk_req_scheme(req).len, bk_req_scheme(req).ptr, (int)bk_req_client(req).len,
+                  bk_req_client(req).ptr);
     BK_TRY(bk_res_header(res, "X-Upper-Case", BK_LIT("yes")));
     BK_TRY(bk_res_header(res, "Proxy-Connection", BK_LIT("close")));
     return bk_res_text(res, 200, bk_buf_str(&buf));
@@ -127,22 +130,22 @@ static uint32_t from_env(const char *name)
 int main(int argc, char **argv)
 {
     struct counters counters = {0, 0, 0};
-    bk_app         *app = bk_app_new(&(bk_app_opts){
-                .name = "http2",
-                .data = &counters,
-                .limits = {.body_bytes = from_env("BODY_BYTES"),
-                           .bodies_bytes = from_env("BODIES_BYTES"),
-                           .connections = from_env("CONNECTIONS"),
-                           .requests_per_connection = from_env("REQUESTS_PER_CONNECTION"),
-                           .fibers = from_env("FIBERS")},
-                .half_close_is_gone = from_env("HALF_CLOSE_IS_GONE") != 0,
-                .timeouts = {.head_ms = from_env("HEAD_MS"),
-                             .body_ms = from_env("BODY_MS"),
-                             .idle_ms = from_env("IDLE_MS"),
-                             .write_ms = from_env("WRITE_MS"),
-                             .drain_ms = from_env("DRAIN_MS")},
+    bk_app *app = bk_app_new(&(bk_app_opts){
+        .name = "http2",
+        .data = &counters,
+        .limits = {.body_bytes = from_env("BODY_BYTES"),
+                   .bodies_bytes = from_env("BODIES_BYTES"),
+                   .connections = from_env("CONNECTIONS"),
+                   .requests_per_connection = from_env("REQUESTS_PER_CONNECTION"),
+                   .fibers = from_env("FIBERS")},
+        .half_close_is_gone = from_env("HALF_CLOSE_IS_GONE") != 0,
+        .timeouts = {.head_ms = from_env("HEAD_MS"),
+                     .body_ms = from_env("BODY_MS"),
+                     .idle_ms = from_env("IDLE_MS"),
+                     .write_ms = from_env("WRITE_MS"),
+                     .drain_ms = from_env("DRAIN_MS")},
     });
-    bk_router      *router = bk_app_router(app);
+    bk_router *router = bk_app_router(app);
 
     bk_get(router, "/", hello);
     bk_get(router, "/count", count);

@@ -316,9 +316,9 @@ def test_endless_continuation_is_cut_off():
 def test_a_continuation_of_another_stream_runs_nothing():
     with serving() as server:
         client = Client(server.port)
-        client.send(post_frame(1, b"/length", (b"content-length", b"10")), frame(DATA, 0, 1, b"hello"),
-                    frame(HEADERS, 0, 3, head()), frame(CONTINUATION, END_HEADERS, 1, field(b"x", b"y")))
-        assert client.until_closed()
+        client.send(post_frame(1), frame(DATA, 0, 1, b"half"), frame(HEADERS, 0, 3, field(b"a", b"b")),
+                    frame(CONTINUATION, END_HEADERS, 1, field(b"x", b"y")))
+        assert client.until_closed() and client.answer(1).status is None
         client.close()
         assert server.count()["begun"] == 0
 

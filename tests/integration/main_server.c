@@ -45,7 +45,7 @@ static bk_err linger(bk_req *req, bk_res *res)
 
 int main(int argc, char **argv)
 {
-    bk_app    *app = bk_app_new(&(bk_app_opts){.name = "trouble"});
+    bk_app *app = bk_app_new(&(bk_app_opts){.name = "trouble"});
     bk_router *router = bk_app_router(app);
 
     bk_get(router, "/fine", fine);

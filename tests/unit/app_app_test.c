@@ -18,7 +18,7 @@
 
 #include <backend/backend.h>
 
-/* --- a host --- */
+/* --- a host ----------------------------------------------------------------------------------- */
 
 struct host {
     bk_app *app;
@@ -40,7 +40,8 @@ static bk_err state_of_worker(bk_req *req, bk_res *res)
     struct host *host = bk_req_state(req);
 
     assert_ptr_equal(bk_req_app(req), host->app);
-    return bk_res_text(res, 200, bk_arena_printf(bk_req_arena(req), "%d", atomic_load(&host->started)));
+    return bk_res_text(res, 200,
+                       bk_arena_printf(bk_req_arena(req), "%d", atomic_load(&host->started)));
 }
 
 static bk_err sleeps(bk_req *req, bk_res *res)
@@ -88,7 +89,7 @@ static void host_stop(struct host *host)
     assert_int_equal(host->result, BK_OK);
 }
 
-/* --- a client --- */
+/* --- a client --------------------------------------------------------------------------------- */
 
 static int dial(uint16_t port)
 {
@@ -103,7 +104,8 @@ static int dial(uint16_t port)
 static void ask(int fd, const char *path)
 {
     char text[256];
-    int len = snprintf(text, sizeof text, "GET %s HTTP/1.1\r\nHost: t\r\nConnection: close\r\n\r\n", path);
+    int len = snprintf(text, sizeof text, "GET %s HTTP/1.1\r\nHost: t\r\nConnection: close\r\n\r\n",
+                       path);
 
     assert_int_equal(write(fd, text, (size_t)len), len);
 }
@@ -130,7 +132,7 @@ static const char *get(uint16_t port, const char *path)
     return answer(fd);
 }
 
-/* --- tests --- */
+/* --- tests ------------------------------------------------------------------------------------ */
 
 static void test_an_app_runs_on_a_thread_and_stops_cleanly(void **state)
 {

@@ -229,7 +229,7 @@ static void log_aloud(void)
 
 static void test_log_lines_are_shown_when_asked_for(void **state)
 {
-    char words[4096];
+    char words[2048];
 
     (void)state;
     assert_true(stops(log_aloud, words, sizeof words));
@@ -322,7 +322,7 @@ static void test_a_reset_request_is_over(void **state)
     http_app_close(&it);
 }
 
-/* --- start and end --- */
+/* --- start and end ---------------------------------------------------------------------------- */
 
 struct life {
     char log[128];
@@ -425,7 +425,7 @@ static void start_in_vain(void)
 
 static void test_a_worker_that_does_not_start_stops_the_program(void **state)
 {
-    char words[4096];
+    char words[2048];
 
     (void)state;
     assert_true(stops(start_in_vain, words, sizeof words));
@@ -445,7 +445,7 @@ static void wait_in_vain(void)
 
 static void test_waiting_for_virtual_time_stops_the_program(void **state)
 {
-    char words[4096];
+    char words[2048];
 
     (void)state;
     assert_true(stops(wait_in_vain, words, sizeof words));

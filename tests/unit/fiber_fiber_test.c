@@ -27,7 +27,7 @@ static void note(struct shared *shared, char c)
     shared->order[shared->order_len++] = c;
 }
 
-/* --- sleeping --- */
+/* --- sleeping --------------------------------------------------------------------------------- */
 
 static bk_err sleeps_an_hour(void *data)
 {
@@ -78,7 +78,7 @@ static void test_fibers_run_in_the_order_of_their_timers(void **state)
     assert_string_equal(shared.order, "abcde");
 }
 
-/* --- park and wake --- */
+/* --- park and wake ---------------------------------------------------------------------------- */
 
 static bk_err parks(void *data)
 {
@@ -130,7 +130,7 @@ static void test_a_wake_before_the_park_is_not_lost(void **state)
     run_fibers(wakes_itself_first, NULL);
 }
 
-/* --- cancel --- */
+/* --- cancel ----------------------------------------------------------------------------------- */
 
 static bk_err sleeps_until_cancelled(void *data)
 {
@@ -210,7 +210,7 @@ static void test_a_shield_lets_clean_up_finish(void **state)
     run_fibers(cancels_the_shielded, &shared);
 }
 
-/* --- deadlines --- */
+/* --- deadlines -------------------------------------------------------------------------------- */
 
 static bk_err narrows_and_widens(void *data)
 {
@@ -269,7 +269,7 @@ static void test_a_fiber_has_one_timer_however_often_it_waits(void **state)
     run_fibers(many_waits_one_timer, NULL);
 }
 
-/* --- arena, errors, names --- */
+/* --- arena, errors, names --------------------------------------------------------------------- */
 
 static void count_up(void *data)
 {
@@ -322,7 +322,7 @@ static void test_errors_of_fibers_do_not_mix(void **state)
     run_fibers(two_that_fail, NULL);
 }
 
-/* --- limits and limits of the machine --- */
+/* --- limits and limits of the machine --------------------------------------------------------- */
 
 static bk_err just_waits(void *data)
 {

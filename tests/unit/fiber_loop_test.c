@@ -20,7 +20,7 @@
 #include "fiber/timer.h"
 #include "harness/fiber_run.h"
 
-/* --- timers --- */
+/* --- timers ----------------------------------------------------------------------------------- */
 
 struct order {
     struct bk__timer timers[4];
@@ -62,7 +62,7 @@ static void test_timers_fire_in_order_and_only_when_set(void **state)
     run_fibers(sets_timers, NULL);
 }
 
-/* --- posts --- */
+/* --- posts ------------------------------------------------------------------------------------ */
 
 struct mail {
     struct bk_loop *loop;
@@ -113,7 +113,7 @@ static void test_posts_of_other_threads_arrive_once_each(void **state)
     assert_int_equal(mail.received, 100);
 }
 
-/* --- watches --- */
+/* --- watches ---------------------------------------------------------------------------------- */
 
 struct pair {
     int fds[2];
@@ -189,7 +189,7 @@ static void test_a_regular_file_cannot_be_watched(void **state)
     run_fibers(watches_a_file, NULL);
 }
 
-/* --- stacks --- */
+/* --- stacks ----------------------------------------------------------------------------------- */
 
 static void test_the_stack_used_last_is_used_next(void **state)
 {

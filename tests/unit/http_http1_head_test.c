@@ -81,7 +81,7 @@ static void check_refused(bk_str text, bk_err want, int line)
 /* Header fields put into a request that is fine otherwise. */
 #define REQUEST(fields) "GET / HTTP/1.1\r\nHost: a\r\n" fields "\r\n"
 
-/* --- what is read --- */
+/* --- what is read ----------------------------------------------------------------------------- */
 
 static void test_a_head_is_taken_apart(void **state)
 {
@@ -177,7 +177,7 @@ static void test_later_minor_versions_are_1_1(void **state)
     done(it);
 }
 
-/* --- what is refused --- */
+/* --- what is refused -------------------------------------------------------------------------- */
 
 static void test_request_lines_are_strict(void **state)
 {
@@ -307,7 +307,7 @@ static void test_method_and_target_are_known_for_the_log(void **state)
     done(it);
 }
 
-/* --- limits, and portions --- */
+/* --- limits, and portions --------------------------------------------------------------------- */
 
 static void check_limited(const char *text, const struct bk__http1_limits *limits, bk_err want)
 {
@@ -383,7 +383,7 @@ static void test_portions_do_not_matter_to_a_scan(void **state)
     }
 }
 
-/* --- chunks --- */
+/* --- chunks ----------------------------------------------------------------------------------- */
 
 /* Decodes all of @p text, cut after @p split bytes; @p out receives the data. @p left says how much
  * input was not used. */
@@ -451,7 +451,7 @@ static void test_chunks_may_be_incomplete(void **state)
     (void)state;
     assert_chunks("", BK_EAGAIN, "", 0);
     assert_chunks("5", BK_EAGAIN, "", 0);
-    assert_chunks("5\r\nhel", BK_EAGAIN, "hel", 0);
+    assert_chunks("5\r\nhe", BK_EAGAIN, "he", 0);
     assert_chunks("5\r\nhello\r\n0\r\n", BK_EAGAIN, "hello", 0);
     assert_chunks("5\r\nhello\r\n0\r\n\r", BK_EAGAIN, "hello", 0);
 }
@@ -490,16 +490,16 @@ static void test_chunks_are_strict(void **state)
 
 static void test_chunks_cannot_be_mostly_overhead(void **state)
 {
-    size_t size = 10000, len, left;
-    char *text = malloc(size), out[1];
+    static char text[10000];
+    char out[1];
+    size_t len, left;
 
     (void)state;
+    memset(text, 'x', sizeof text);
     memcpy(text, "1;", 2);
-    memset(text + 2, 'x', size - 2);
-    assert_int_equal(decode(bk_str_at(text, size), size, out, &len, &left), BK_EINVAL);
+    assert_int_equal(decode(bk_str_at(text, sizeof text), 5000, out, &len, &left), BK_EINVAL);
     memcpy(text, "0\r\nt", 4);
-    assert_int_equal(decode(bk_str_at(text, size), 100, out, &len, &left), BK_EINVAL);
-    free(text);
+    assert_int_equal(decode(bk_str_at(text, sizeof text), 100, out, &len, &left), BK_EINVAL);
 }
 
 int main(void)

@@ -9,8 +9,19 @@
 
 #include "http/http2_frames.h"
 
-enum { DATA, HEADERS, PRIORITY, CONTINUATION = 9, PRIORITY_UPDATE = 16 };
-enum { END_STREAM = 0x1, END_HEADERS = 0x4, PADDED = 0x8, PRIORITIZED = 0x20 };
+enum {
+    DATA,
+    HEADERS,
+    PRIORITY,
+    CONTINUATION = 9,
+    PRIORITY_UPDATE = 16
+};
+enum {
+    END_STREAM = 0x1,
+    END_HEADERS = 0x4,
+    PADDED = 0x8,
+    PRIORITIZED = 0x20
+};
 
 static const struct bk__h2_frames_limits limits = {.block_bytes = 100, .block_fields = 10};
 
@@ -18,7 +29,7 @@ static const char preface[] = "PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n";
 
 struct input {
     uint8_t bytes[40000];
-    size_t  len;
+    size_t len;
 };
 
 static void add(struct input *input, const void *bytes, size_t len)
@@ -27,18 +38,24 @@ static void add(struct input *input, const void *bytes, size_t len)
     input->len += len;
 }
 
-static void add_frame(struct input *input, uint8_t type, uint8_t flags, uint32_t stream, const char *payload,
-                      size_t len)
+static void add_frame(struct input *input, uint8_t type, uint8_t flags, uint32_t stream,
+                      const char *payload, size_t len)
 {
-    uint8_t head[9] = {(uint8_t)(len >> 16), (uint8_t)(len >> 8), (uint8_t)len, type, flags,
-                       (uint8_t)(stream >> 24), (uint8_t)(stream >> 16), (uint8_t)(stream >> 8),
+    uint8_t head[9] = {(uint8_t)(len >> 16),
+                       (uint8_t)(len >> 8),
+                       (uint8_t)len,
+                       type,
+                       flags,
+                       (uint8_t)(stream >> 24),
+                       (uint8_t)(stream >> 16),
+                       (uint8_t)(stream >> 8),
                        (uint8_t)stream};
 
     add(input, head, sizeof head);
     add(input, payload, len);
 }
 
-#define FRAME(input, type, flags, stream, literal) \
+#define FRAME(input, type, flags, stream, literal)                                                 \
     add_frame(input, type, flags, stream, literal, sizeof(literal) - 1)
 
 static const char *filter(struct bk__h2_frames *frames, struct input *input)
@@ -46,12 +63,12 @@ static const char *filter(struct bk__h2_frames *frames, struct input *input)
     return bk__h2_frames_filter(frames, &limits, input->bytes, &input->len);
 }
 
-/* --- frames ----------------------------------------------------------------------------------------------- */
+/* --- frames ----------------------------------------------------------------------------------- */
 
 static void test_known_frames_pass_unchanged(void **state)
 {
     struct bk__h2_frames frames = {0};
-    struct input         input = {.len = 0}, before;
+    struct input input = {.len = 0}, before;
 
     (void)state;
     add(&input, preface, 24);
@@ -67,7 +84,7 @@ static void test_known_frames_pass_unchanged(void **state)
 static void test_unknown_frames_are_taken_out(void **state)
 {
     struct bk__h2_frames frames = {.greeted = true};
-    struct input         input = {.len = 0}, expected = {.len = 0};
+    struct input input = {.len = 0}, expected = {.len = 0};
 
     (void)state;
     FRAME(&input, PRIORITY_UPDATE, 0, 0, "u=1");
@@ -88,7 +105,7 @@ static void test_unknown_frames_are_taken_out(void **state)
 static void test_nothing_may_be_left(void **state)
 {
     struct bk__h2_frames frames = {.greeted = true};
-    struct input         input = {.len = 0};
+    struct input input = {.len = 0};
 
     (void)state;
     assert_null(filter(&frames, &input));
@@ -100,7 +117,7 @@ static void test_nothing_may_be_left(void **state)
 static void test_the_preface_is_waited_for(void **state)
 {
     struct bk__h2_frames frames = {0};
-    struct input         input = {.len = 0};
+    struct input input = {.len = 0};
 
     (void)state;
     add(&input, preface, 23);
@@ -115,7 +132,7 @@ static void test_the_preface_is_waited_for(void **state)
 static void test_a_frame_that_is_not_whole_stays(void **state)
 {
     struct bk__h2_frames frames = {.greeted = true};
-    struct input         whole = {.len = 0}, input;
+    struct input whole = {.len = 0}, input;
 
     (void)state;
     FRAME(&whole, PRIORITY_UPDATE, 0, 0, "u=1");
@@ -131,8 +148,8 @@ static void test_a_frame_that_is_not_whole_stays(void **state)
 static void test_a_frame_that_is_too_long_is_left_to_h2o(void **state)
 {
     struct bk__h2_frames frames = {.greeted = true};
-    struct input         input = {.len = 0};
-    static const char    zeros[16385];
+    struct input input = {.len = 0};
+    static const char zeros[16385];
 
     (void)state;
     add_frame(&input, PRIORITY_UPDATE, 0, 0, zeros, sizeof zeros);
@@ -145,7 +162,7 @@ static void test_a_frame_that_is_too_long_is_left_to_h2o(void **state)
 static void test_bodies_are_noticed(void **state)
 {
     struct bk__h2_frames frames = {.greeted = true};
-    struct input         input = {.len = 0};
+    struct input input = {.len = 0};
 
     (void)state;
     FRAME(&input, HEADERS, END_HEADERS | END_STREAM, 1, "\x82");
@@ -163,12 +180,12 @@ static void test_bodies_are_noticed(void **state)
     assert_true(frames.has_bodies);
 }
 
-/* --- header blocks ---------------------------------------------------------------------------------------- */
+/* --- header blocks ---------------------------------------------------------------------------- */
 
 static void test_a_block_in_parts_is_followed_to_its_end(void **state)
 {
     struct bk__h2_frames frames = {.greeted = true};
-    struct input         input = {.len = 0};
+    struct input input = {.len = 0};
 
     (void)state;
     FRAME(&input, HEADERS, 0, 5, "\x82");
@@ -186,7 +203,7 @@ static void test_a_block_in_parts_is_followed_to_its_end(void **state)
 static void test_a_continuation_of_another_stream_is_refused(void **state)
 {
     struct bk__h2_frames frames = {.greeted = true};
-    struct input         input = {.len = 0};
+    struct input input = {.len = 0};
 
     (void)state;
     FRAME(&input, HEADERS, 0, 5, "\x82");
@@ -197,7 +214,7 @@ static void test_a_continuation_of_another_stream_is_refused(void **state)
 static void test_unknown_frames_within_a_block_are_left_to_h2o(void **state)
 {
     struct bk__h2_frames frames = {.greeted = true};
-    struct input         input = {.len = 0};
+    struct input input = {.len = 0};
 
     (void)state;
     FRAME(&input, HEADERS, 0, 5, "\x82");
@@ -210,7 +227,7 @@ static void test_unknown_frames_within_a_block_are_left_to_h2o(void **state)
 static void test_padding_and_priority_are_no_block(void **state)
 {
     struct bk__h2_frames frames = {.greeted = true};
-    struct input         input = {.len = 0};
+    struct input input = {.len = 0};
 
     (void)state;
     FRAME(&input, HEADERS, END_HEADERS | PADDED | PRIORITIZED, 1, "\3\0\0\0\1\xff\x82\x84\0\0\0");
@@ -222,7 +239,7 @@ static void test_padding_and_priority_are_no_block(void **state)
 static void test_wrong_padding_is_left_to_h2o(void **state)
 {
     struct bk__h2_frames frames = {.greeted = true};
-    struct input         input = {.len = 0};
+    struct input input = {.len = 0};
 
     (void)state;
     FRAME(&input, HEADERS, END_HEADERS | PADDED, 1, "\3\x82\x84");
@@ -235,7 +252,7 @@ static void test_wrong_padding_is_left_to_h2o(void **state)
 static void test_a_block_with_too_many_fields_is_refused(void **state)
 {
     struct bk__h2_frames frames = {.greeted = true};
-    struct input         input = {.len = 0};
+    struct input input = {.len = 0};
 
     (void)state;
     FRAME(&input, HEADERS, END_HEADERS, 1, "\x82\x82\x82\x82\x82\x82\x82\x82\x82\x82");
@@ -250,8 +267,8 @@ static void test_a_block_with_too_many_fields_is_refused(void **state)
 static void test_a_block_that_is_too_long_is_refused(void **state)
 {
     struct bk__h2_frames frames = {.greeted = true};
-    struct input         input = {.len = 0};
-    char                 block[100] = {0, 1, 'x', 95};
+    struct input input = {.len = 0};
+    char block[100] = {0, 1, 'x', 95};
 
     (void)state;
     add_frame(&input, HEADERS, 0, 1, block, sizeof block);
@@ -275,15 +292,17 @@ static void test_every_kind_of_field_is_counted(void **state)
 {
     (void)state;
     assert_int_equal(FIELDS(""), 0);
-    assert_int_equal(FIELDS("\x82\xbe"), 2);                     /* indexed */
-    assert_int_equal(FIELDS("\xff\x80\x01\x82"), 2);             /* with a long index */
-    assert_int_equal(FIELDS("\x41\3abc\x82"), 2);                /* literal, name indexed */
-    assert_int_equal(FIELDS("\x40\1a\2bc\x82"), 2);              /* literal, new name */
-    assert_int_equal(FIELDS("\x7f\x01\1a\x82"), 2);              /* literal, long index */
-    assert_int_equal(FIELDS("\x0f\x0d\1" "5\x82"), 2);           /* not indexed */
-    assert_int_equal(FIELDS("\x10\1a\x82xy\x82"), 2);            /* never indexed, Huffman */
-    assert_int_equal(FIELDS("\x40\0\0\x82"), 2);                 /* empty strings */
-    assert_int_equal(FIELDS("\x3f\xe1\x1f\x82"), 2);             /* table size update */
+    assert_int_equal(FIELDS("\x82\xbe"), 2);         /* indexed */
+    assert_int_equal(FIELDS("\xff\x80\x01\x82"), 2); /* with a long index */
+    assert_int_equal(FIELDS("\x41\3abc\x82"), 2);    /* literal, name indexed */
+    assert_int_equal(FIELDS("\x40\1a\2bc\x82"), 2);  /* literal, new name */
+    assert_int_equal(FIELDS("\x7f\x01\1a\x82"), 2);  /* literal, long index */
+    assert_int_equal(FIELDS("\x0f\x0d\1"
+                            "5\x82"),
+                     2);                              /* not indexed */
+    assert_int_equal(FIELDS("\x10\1a\x82xy\x82"), 2); /* never indexed, Huffman */
+    assert_int_equal(FIELDS("\x40\0\0\x82"), 2);      /* empty strings */
+    assert_int_equal(FIELDS("\x3f\xe1\x1f\x82"), 2);  /* table size update */
 }
 
 static void test_long_strings_are_passed_over(void **state)
@@ -300,7 +319,7 @@ static void test_long_strings_are_passed_over(void **state)
 static void test_a_block_may_be_cut_anywhere(void **state)
 {
     static const char block[] = "\x82\xff\x80\x01\x40\1a\2bc\x7f\x01\1a\x0f\x0d\x7f\x00";
-    size_t            len = sizeof block - 1;
+    size_t len = sizeof block - 1;
 
     (void)state;
     for (size_t cut = 0; cut <= len; cut++) {

@@ -84,7 +84,7 @@ static void test_a_watch_without_limit_never_stalls(void **state)
 static void test_a_watch_goes_on_where_its_clock_wraps(void **state)
 {
     struct bk__h2_watch watch = {0, 0};
-    uint64_t            wrap = UINT64_C(1) << 32;
+    uint64_t wrap = UINT64_C(1) << 32;
 
     (void)state;
     assert_false(bk__h2_watch_stalled(&watch, 7, wrap - 100, 500));

@@ -367,7 +367,7 @@ static void test_cookies_are_safe_unless_told_otherwise(void **state)
     assert_holds(set, "Max-Age=0");
 }
 
-/* --- ETags --- */
+/* --- ETags ------------------------------------------------------------------------------------ */
 
 static void test_a_known_body_is_not_sent_again(void **state)
 {

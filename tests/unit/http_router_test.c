@@ -229,7 +229,7 @@ static void test_the_query_is_no_part_of_the_path(void **state)
     assert_answer(bk_test_get(it->test, "/?a=/b?c"), 200, "/|a=/b?c");
 }
 
-/* --- groups, mounts, walking --- */
+/* --- groups, mounts, walking ------------------------------------------------------------------ */
 
 static void nested_routes(bk_router *root)
 {
@@ -297,7 +297,7 @@ static void test_methods_have_names(void **state)
     assert_string_equal(bk_method_name(BK_METHOD_OPTIONS), "OPTIONS");
 }
 
-/* --- mistakes --- */
+/* --- mistakes --------------------------------------------------------------------------------- */
 
 static void build(bk_router *root)
 {

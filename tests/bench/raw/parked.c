@@ -1,6 +1,7 @@
 /*
- * Has N requests in flight at once: opens N connections to 127.0.0.1:PORT, sends GET PATH on each, says "parked",
- * and then counts the answers. Twice on the same connections, so that the second time finds the server warm.
+ * Has N requests in flight at once: opens N connections to 127.0.0.1:PORT, sends GET PATH on each,
+ * says "parked", and then counts the answers. Twice on the same connections, so that the second
+ * time finds the server warm.
  *
  *   cc -O2 -o parked parked.c && ./parked PORT N '/slow?ms=4000'
  */
@@ -17,8 +18,8 @@
 static int open_one(int port)
 {
     struct sockaddr_in a = {.sin_family = AF_INET, .sin_port = htons((uint16_t)port)};
-    struct timeval     limit = {.tv_sec = 60};
-    int                fd = socket(AF_INET, SOCK_STREAM, 0);
+    struct timeval limit = {.tv_sec = 60};
+    int fd = socket(AF_INET, SOCK_STREAM, 0);
 
     a.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
     if (fd < 0 || connect(fd, (void *)&a, sizeof a) != 0)
@@ -31,15 +32,16 @@ int main(int argc, char **argv)
 {
     if (argc != 4)
         errx(2, "usage: parked PORT N PATH");
-    int           port = atoi(argv[1]), n = atoi(argv[2]);
-    char          request[512], answer[4096];
+    int port = atoi(argv[1]), n = atoi(argv[2]);
+    char request[512], answer[4096];
     struct rlimit files;
 
     getrlimit(RLIMIT_NOFILE, &files);
     files.rlim_cur = files.rlim_max;
     setrlimit(RLIMIT_NOFILE, &files);
     int *fds = calloc((size_t)n, sizeof *fds);
-    int  len = snprintf(request, sizeof request, "GET %s HTTP/1.1\r\nHost: localhost\r\n\r\n", argv[3]);
+    int len =
+        snprintf(request, sizeof request, "GET %s HTTP/1.1\r\nHost: localhost\r\n\r\n", argv[3]);
     for (int i = 0; i < n; i++)
         fds[i] = open_one(port);
     for (int round = 1; round <= 2; round++) {
