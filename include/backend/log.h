@@ -115,8 +115,7 @@ BK_END_DECLS
 #define bk_log(level, ...)                                                                         \
     ((level) >= bk_log_get_level() ? BK__LOG_SPLIT(level, __VA_ARGS__, BK__LOG_END) : (void)0)
 
-#define bk_debug(...) bk_log(BK_LOG_DEBUG, __VA_ARGS__) /**< For whoever is looking for a fault.   \
-                                                         */
+#define bk_debug(...) bk_log(BK_LOG_DEBUG, __VA_ARGS__) /**< For the hunt for a fault. */
 #define bk_info(...)  bk_log(BK_LOG_INFO, __VA_ARGS__)  /**< What happened, as it should. */
 #define bk_warn(...)  bk_log(BK_LOG_WARN, __VA_ARGS__)  /**< Odd, but served. */
 #define bk_error(...) bk_log(BK_LOG_ERROR, __VA_ARGS__) /**< Somebody should look. */

@@ -140,8 +140,8 @@ BK_API BK_NODISCARD bk_err bk_res_stream(bk_res *res, int status, const char *ty
  * Sends a piece and waits until the client has taken enough of it.
  *
  * @param bytes  Borrowed for the call.
- * @return BK_OK; BK_ECLOSED when the client has gone; BK_ETIMEDOUT when it takes nothing for the
- *         write timeout, or the deadline passed; BK_ECANCELED.
+ * @return BK_OK; BK_ECLOSED when the client has gone, or has taken nothing for the write timeout;
+ *         BK_ETIMEDOUT when the deadline passed; BK_ECANCELED.
  */
 BK_API BK_NODISCARD BK_YIELDS bk_err bk_res_write(bk_res *res, bk_str bytes);
 

@@ -166,5 +166,6 @@ void bk__req_admit(bk_req *req)
         refuse(req, BK_EINVAL, "Host holds what it may not", true);
         return;
     }
+    req->admitted = true;
     find_route(req);
 }

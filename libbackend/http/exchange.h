@@ -69,6 +69,7 @@ struct bk_req {
     const char *refusal_why;       /* static; NULL: the code's own words */
     uint32_t allow;                /* methods of the path, as bits, for 405 and OPTIONS */
     bool closes;                   /* the connection cannot go on after this request */
+    bool admitted;                 /* the head is a request's; the application may see it */
     uint32_t body_limit;
 
     /* The body: grows outside the arena, so that a large one is not copied again and again. */
@@ -139,6 +140,9 @@ void bk__res_init(bk_res *res, bk_req *req);
 
 /* Forgets what a handler has put in, but for the headers that middleware set. */
 void bk__res_clear(bk_res *res);
+
+/* Drops the headers from the @p first on that speak of the body or of keeping it. */
+void bk__res_drop_representation(bk_res *res, uint32_t first);
 
 /* Fits the answer for sending: ETag and 304, HEAD, the fields of `head`. @p body receives what is
  * to be sent. */

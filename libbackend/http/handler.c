@@ -109,12 +109,25 @@ bk_err bk__req_body_add(bk_req *req, const char *bytes, size_t len)
     return req->refusal;
 }
 
+/* Of a handler that fails, what described its answer goes: a Cache-Control must not make an error
+ * cacheable. The rest stays (Retry-After, WWW-Authenticate), and so does all that middleware sets.
+ */
+static bk_err run_handler(bk_req *req, bk_res *res)
+{
+    uint32_t before = res->header_count;
+    bk_err err = req->route->handler(req, res);
+
+    if (err != BK_OK && !res->started)
+        bk__res_drop_representation(res, before);
+    return err;
+}
+
 /* What stands at the core of the onion: the handler, or what is said instead of it. */
 static bk_err run_core(bk_req *req, bk_res *res)
 {
     bk_assert(req->route != NULL || req->refusal != BK_OK);
     if (req->refusal == BK_OK)
-        return req->route->handler(req, res);
+        return run_handler(req, res);
     if (req->allow != 0) {
         bk_str allow = bk__table_allow_text(bk_req_arena(req), req->allow);
         BK_TRY(bk_res_header(res, "Allow", allow));
@@ -141,8 +154,9 @@ static bk_err run(bk_req *req)
     const struct bk__table *table = req->server->table;
     const struct bk__chain *chain = req->route != NULL ? &req->route->chain : &table->always;
 
-    /* What is no request in the first place is no business of the application. */
-    if (chain->count == 0 || req->closes)
+    /* What is no request in the first place is no business of the application. One whose body was
+     * refused is: its middleware logs it, and marks the answer as any other. */
+    if (chain->count == 0 || !req->admitted)
         return run_core(req, &req->res);
     struct bk_next next = {.rest = chain->items, .left = chain->count};
     return bk_next_run(&next, req, &req->res);

@@ -27,7 +27,7 @@ struct stream {
     h2o_req_t *h2o;
     bk_req *req;
     bool ended; /* the last of the answer was handed over, or it was broken off */
-    bool ours;  /* if it ends early that is our doing, not the client's */
+    bool ours;  /* it was broken off by us, not by the client */
 };
 
 /* --- answers ---------------------------------------------------------------------------------- */
@@ -303,7 +303,6 @@ static void begin(struct stream *stream)
         return;
     }
     stream->req = req;
-    stream->ours = conn->h2->refusal != BK_OK;
     take_head(req, stream);
     const char *wrong =
         req->refusal == BK_OK ? wrong_body(conn, bk__h2o_stream_of(stream->h2o)) : NULL;

@@ -45,7 +45,9 @@ static bk_err failed(int fd, const char *what, const char *where)
 static void set_options(const struct bk__server *server, int fd, bool reuse_port)
 {
     int on = 1, idle = 60, interval = 15, probes = 4;
-    unsigned int stall = server->timeouts.write_ms;
+    /* The kernel's word is the last: ours, which sees slow readers make progress, comes before. */
+    uint64_t stall_ms = 2 * (uint64_t)server->timeouts.write_ms;
+    unsigned int stall = stall_ms < INT32_MAX ? (unsigned int)stall_ms : INT32_MAX;
 
     setsockopt(fd, SOL_SOCKET, SO_REUSEADDR, &on, sizeof on);
     if (reuse_port)
@@ -55,7 +57,7 @@ static void set_options(const struct bk__server *server, int fd, bool reuse_port
     setsockopt(fd, IPPROTO_TCP, TCP_KEEPIDLE, &idle, sizeof idle);
     setsockopt(fd, IPPROTO_TCP, TCP_KEEPINTVL, &interval, sizeof interval);
     setsockopt(fd, IPPROTO_TCP, TCP_KEEPCNT, &probes, sizeof probes);
-    if (stall != BK_UNLIMITED)
+    if (server->timeouts.write_ms != BK_UNLIMITED)
         setsockopt(fd, IPPROTO_TCP, TCP_USER_TIMEOUT, &stall, sizeof stall);
 }
 

@@ -95,6 +95,29 @@ static bk_pair *find_header(const bk_res *res, bk_str name)
     return NULL;
 }
 
+static bool is_representation(bk_str name)
+{
+    static const bk_str names[] = {{"cache-control", 13},    {"expires", 7},
+                                   {"last-modified", 13},    {"accept-ranges", 13},
+                                   {"location", 8},          {"content-language", 16},
+                                   {"content-encoding", 16}, {"content-disposition", 19}};
+
+    for (size_t i = 0; i < sizeof names / sizeof names[0]; i++)
+        if (bk_str_ieq(name, names[i]))
+            return true;
+    return false;
+}
+
+void bk__res_drop_representation(bk_res *res, uint32_t first)
+{
+    uint32_t kept = first < res->header_count ? first : res->header_count;
+
+    for (uint32_t i = kept; i < res->header_count; i++)
+        if (!is_representation(res->headers[i].name))
+            res->headers[kept++] = res->headers[i];
+    res->header_count = kept;
+}
+
 static void push_header(bk_res *res, bk_str name, bk_str value)
 {
     if (res->header_count == res->header_cap) {

@@ -57,9 +57,9 @@ class Answer:
 
 
 class Client:
-    """window: the initial one of streams, where it is not the protocol's default; that of the connection is wide
-    open. narrow: as over a network far away, so that the server's output gets stuck early and in the middle of a
-    write, which on the loopback it otherwise hardly does."""
+    """port: or the path of a unix socket. window: the initial one of streams, where it is not the protocol's default;
+    that of the connection is wide open. narrow: as over a network far away, so that the server's output gets stuck
+    early and in the middle of a write, which on the loopback it otherwise hardly does."""
 
     def __init__(self, port, window=None, narrow=False, greet=True):
         self.answers = {}
@@ -67,12 +67,12 @@ class Client:
         self.closed = False
         self.pings = 0
         self.input = b""
-        raw = socket.socket()
+        raw = socket.socket(socket.AF_UNIX if isinstance(port, str) else socket.AF_INET)
         if narrow:
             raw.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4096)
             raw.setsockopt(socket.IPPROTO_TCP, socket.TCP_MAXSEG, 536)
         raw.settimeout(10)
-        raw.connect(("127.0.0.1", port))
+        raw.connect(port if isinstance(port, str) else ("127.0.0.1", port))
         context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
         context.check_hostname = False
         context.verify_mode = ssl.CERT_NONE

@@ -150,6 +150,7 @@ int main(int argc, char **argv)
     bk_get(router, "/", hello);
     bk_get(router, "/count", count);
     bk_get(router, "/nap/{ms}", nap);
+    bk_post(router, "/nap/{ms}", nap);
     bk_get(router, "/large/{bytes}", large);
     bk_get(router, "/stream/{pieces}", stream);
     bk_get(router, "/short/{pieces}", stream, &(bk_route_opts){.timeout_ms = 300});

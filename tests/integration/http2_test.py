@@ -29,14 +29,18 @@ def make_certificate():
 
 
 class Server:
-    def __init__(self, **settings):
+    """With unix, it listens on a unix socket."""
+
+    def __init__(self, unix=False, **settings):
         self.log = tempfile.TemporaryFile()
         environment = {**os.environ, **{name.upper(): str(value) for name, value in settings.items()}}
+        where = ["--unix", CERTIFICATE + "/socket"] if unix else ["--port", "0"]
         self.process = subprocess.Popen(
-            [SERVER, "--port", "0", "--tls-cert", CERTIFICATE + "/cert.pem", "--tls-key", CERTIFICATE + "/key.pem"],
+            [SERVER, *where, "--tls-cert", CERTIFICATE + "/cert.pem", "--tls-key", CERTIFICATE + "/key.pem"],
             stdout=subprocess.PIPE, stderr=self.log, text=True, env=environment)
         line = self.process.stdout.readline()
-        self.port = int(re.match(r"listening on https://127\.0\.0\.1:(\d+)$", line).group(1))
+        found = re.match(r"listening on (?:https://127\.0\.0\.1:(\d+)|unix:(.+))$", line)
+        self.port = found.group(2) or int(found.group(1))
 
     def words(self):
         self.log.seek(0)
@@ -200,6 +204,15 @@ def test_people_who_change_their_mind_are_not_cut_off():
         client.close()
 
 
+def test_answers_that_we_break_off_are_not_the_clients_fault():
+    with serving() as server:
+        client = Client(server.port)
+        for stream in range(1, 301, 2):
+            assert client.get(stream, b"/broken").reset == 2
+        assert client.get(301).status == 200
+        client.close()
+
+
 def test_many_answered_requests_are_no_abuse():
     with serving() as server:
         client = Client(server.port)
@@ -304,6 +317,12 @@ def test_bombs_that_are_answered_count_as_abuse():
 
 def test_endless_continuation_is_cut_off():
     with serving() as server:
+        client = Client(server.port)
+        block = head(b"GET", b"/", *[(b"x-y", b"v" * 15000)] * 20)
+        parts = [frame(CONTINUATION, 0, 1, block[i:i + 16000]) for i in range(0, len(block), 16000)]
+        client.send(frame(HEADERS, END_STREAM, 1), *parts, frame(CONTINUATION, END_HEADERS, 1))
+        assert client.until_closed() and client.answer(1).status is None
+        client.close()
         client = Client(server.port)
         client.send(frame(HEADERS, 0, 1, head()))
         for _ in range(100):
@@ -445,6 +464,20 @@ def test_the_bodies_of_all_connections_have_a_limit():
         assert refused[:3] == [None] * 3 and refused[4] == 503, refused
         for client in clients:
             client.close()
+
+
+def test_a_body_is_held_once():
+    with serving() as server:
+        before = server.memory()
+        client = Client(server.port)
+        for stream in range(1, 11, 2):
+            client.send(post_frame(stream, b"/nap/1000"), *[frame(DATA, 0, stream, b"b" * 16000) for _ in range(560)],
+                        frame(DATA, END_STREAM, stream))
+        time.sleep(0.3)
+        assert server.memory() - before < 70e6, (before, server.memory())
+        for stream in range(1, 11, 2):
+            assert client.until_answer(stream).status == 200
+        client.close()
 
 
 def test_a_body_without_progress_is_408_and_harms_no_other():
@@ -604,6 +637,30 @@ def test_who_reads_nothing_is_cut_off():
         client.close()
 
 
+def test_who_reads_nothing_from_a_unix_socket_is_cut_off():
+    with serving(unix=True, write_ms=800) as server:
+        client = Client(server.port, window=1 << 30)
+        client.send(get_frame(1, b"/large/20000000"))
+        time.sleep(3)
+        assert not client.send(frame(PING, 0, 0, b"12345678"))
+        client.close()
+
+
+def test_memory_does_not_follow_the_input_of_a_closing_connection():
+    with serving() as server:
+        before = server.memory()
+        client = Client(server.port, window=1 << 30, narrow=True)
+        client.send(get_frame(1, b"/large/5000000"))
+        time.sleep(0.3)
+        client.send(frame(DATA, 0, 0, b"a connection error"))
+        sent = 0
+        while sent < 60e6 and client.send(b"x" * 1000000):
+            sent += 1000000
+        time.sleep(0.2)
+        assert sent > 10e6 and server.memory() - before < 20e6, (sent, before, server.memory())
+        client.close()
+
+
 def test_memory_does_not_follow_a_client_that_reads_nothing():
     with serving() as server:
         before = server.memory()
@@ -637,6 +694,16 @@ def test_draining_says_goaway_and_answers_what_runs():
         assert client.goaways[-1] == (3, 0), client.goaways
         assert idle.goaways[-1] == (1, 0), idle.goaways
         assert server.process.wait(10) == 0, server.words()[-2000:]
+        replace(server)
+
+
+def test_an_idle_connection_is_told_its_last_stream():
+    with serving() as server:
+        client = Client(server.port)
+        assert client.get(1).status == 200 and client.get(3).status == 200
+        server.process.terminate()
+        assert client.until_closed() and client.goaways[-1] == (3, 0), client.goaways
+        assert server.process.wait(10) == 0
         replace(server)
 
 

@@ -349,7 +349,7 @@ static const char *const samples[] = {
     "\n",
     "\r\n",
     "GET / HTTP/1.1\r\nHost: a\r\n\r",
-    "GET / HTTP/1.1\r\na: 1\r\nb: 2\r\nc: 3\r\nd: 4\r\ne: 5\r\n\r\n",
+    "GET / HTTP/1.1\r\na: 1\r\nb: 2\r\nc: 3\r\nx: 4\r\ne: 5\r\n\r\n",
     "GET /a/target/that/is/longer/than/all/the/others/by/far/and/then/some/more/of/that HTTP/1.1\r\n\r\n",
     "GET / HTTP/1.1\r\nHost: a name that goes beyond its limit by a few bytes, no more\r\n\r\n",
 };

@@ -98,6 +98,7 @@ static void routes(bk_router *root)
     bk_router *inner = bk_router_group(group, "/inner");
 
     bk_get(root, "/plain", plain);
+    bk_post(group, "/small", plain, &(bk_route_opts){.body_limit_bytes = 10});
     bk_get(group, "/plain", plain);
     bk_get(inner, "/plain", plain, &(bk_route_opts){.use = own});
     bk_get(root, "/stop", plain, &(bk_route_opts){.use = stopping});
@@ -158,6 +159,15 @@ static void test_what_is_no_request_is_kept_from_it(void **state)
 
     assert_problem(res, 400, "token");
     assert_field(res, "X-Path", NULL);
+}
+
+static void test_a_request_whose_body_is_refused_goes_through_it(void **state)
+{
+    struct http_app *it = *state;
+    bk_test_res *res = http_send(it, "POST", "/group/small", NULL, "more than ten bytes");
+
+    assert_problem(res, 413, "Content Too Large");
+    assert_field(res, "X-Path", "app(group(group2()))");
 }
 
 static void test_a_middleware_may_answer_by_itself(void **state)
@@ -222,6 +232,7 @@ int main(void)
         with_app(test_middleware_runs_from_the_outside_in_and_back),
         with_app(test_only_the_apps_own_runs_without_a_route),
         with_app(test_what_is_no_request_is_kept_from_it),
+        with_app(test_a_request_whose_body_is_refused_goes_through_it),
         with_app(test_a_middleware_may_answer_by_itself),
         with_app(test_headers_of_a_middleware_stay_on_errors),
         with_app(test_an_error_can_be_turned_into_an_answer),

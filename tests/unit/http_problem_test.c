@@ -63,6 +63,8 @@ static bk_err half_done(bk_req *req, bk_res *res)
 {
     (void)req;
     BK_TRY(bk_res_etag(res, BK_LIT("\"v1\"")));
+    BK_TRY(bk_res_header(res, "Cache-Control", BK_LIT("public, max-age=3600")));
+    BK_TRY(bk_res_header(res, "X-Kept", BK_LIT("yes")));
     BK_TRY(bk_res_text(res, 200, BK_LIT("a body that must not be seen")));
     return bk_fail(BK_EINTERNAL, "and then this");
 }
@@ -224,6 +226,8 @@ static void test_what_was_to_be_the_answer_is_forgotten(void **state)
     assert_problem(res, 500, "Internal Server Error");
     assert_lacks(bk_test_body(res), "must not be seen");
     assert_field(res, "ETag", NULL);
+    assert_field(res, "Cache-Control", NULL);
+    assert_field(res, "X-Kept", "yes");
 }
 
 static void test_the_client_is_told_when_to_come_back(void **state)
