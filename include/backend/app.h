@@ -30,7 +30,8 @@ BK_BEGIN_DECLS
  *  request. An error stops the app. @param state  Receives what bk_req_state() returns. */
 typedef bk_err (*bk_worker_start_fn)(bk_app *app, void *data, void **state);
 
-/** Takes it down again, after the last request. Runs on a fiber. */
+/** Takes it down again, after the last request and every other fiber of the app have ended. Runs on
+ * a fiber. */
 typedef void (*bk_worker_stop_fn)(bk_app *app, void *state);
 
 /** Limits. Zero means the default; BK_UNLIMITED switches one off. */
