@@ -65,7 +65,8 @@ typedef struct bk_app_opts {
     const char        *name;            /**< For logs. Default "app". */
     bk_worker_start_fn on_worker_start; /**< May be NULL. */
     bk_worker_stop_fn  on_worker_stop;  /**< May be NULL. */
-    void              *data;            /**< For on_worker_start; bk_app_data(). */
+    void              *data;            /**< For on_worker_start; bk_app_data(). Without
+                                             on_worker_start also bk_req_state(). */
     bk_limits          limits;          /**< Each of its fields has a default. */
     bk_timeouts        timeouts;        /**< Likewise. */
     const char *const *trusted_proxies; /**< Networks whose forwarding headers and X-Request-Id
@@ -120,7 +121,8 @@ BK_API uint16_t bk_app_port(const bk_app *app, size_t index);
 /**
  * Runs the app on the calling thread until bk_app_stop(). SIGPIPE is blocked on that thread.
  *
- * @return BK_OK after a clean stop; what on_worker_start returned; BK_EINVAL for a wrong setup.
+ * @return BK_OK after a clean stop; what on_worker_start or the start of a part (backend/loop.h)
+ *         returned; BK_EINVAL for a wrong setup.
  */
 BK_API BK_NODISCARD bk_err bk_app_run(bk_app *app);
 

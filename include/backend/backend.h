@@ -16,6 +16,9 @@
 #include <backend/log.h>
 #include <backend/loop.h>
 #include <backend/middleware.h>
+#include <backend/migrate.h>
+#include <backend/pg.h>
+#include <backend/pool.h>
 #include <backend/request.h>
 #include <backend/response.h>
 #include <backend/router.h>

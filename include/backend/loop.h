@@ -1,9 +1,9 @@
 /**
  * @file backend/loop.h
- * @brief Waiting for file descriptors, and reaching a loop from other threads.
+ * @brief Waiting for file descriptors, reaching a loop from other threads, living with an app.
  *
  * Each running app has one loop on one thread. Handlers rarely need this header: it is for bringing
- * another library's descriptors or threads in.
+ * another library's descriptors, threads or connections in.
  */
 #ifndef BACKEND_LOOP_H
 #define BACKEND_LOOP_H
@@ -43,6 +43,27 @@ BK_API void bk_watch_free(bk_watch *watch);
  */
 BK_API BK_NODISCARD BK_YIELDS bk_err bk_watch_wait(bk_watch *watch, unsigned events,
                                                    unsigned *ready);
+
+/** Something that an app has in each worker, such as a pool: what it does in the app's life. */
+typedef struct bk_part_type {
+    const char *name; /**< For logs. Borrowed. */
+
+    /** Opens it, on a fiber, before on_worker_start; parts open in the order of their declaration.
+     *  An error stops the app. May be NULL. */
+    bk_err (*start)(void *data);
+
+    /** Closes it, on a fiber, after on_worker_stop and when every other fiber has ended; in the
+     *  reverse order. Only for those whose start succeeded. May be NULL. */
+    void (*stop)(void *data);
+
+    /** Frees it with the app, which does not run any more. May be NULL. */
+    void (*free)(void *data);
+} bk_part_type;
+
+/** Adds a part to @p app, before the app runs.
+ *  @param type  Borrowed for as long as the app.
+ *  @param data  Handed to its functions. */
+BK_API void bk_app_part(bk_app *app, const bk_part_type *type, void *data);
 
 /** Called on the loop's thread, on no fiber. */
 typedef void (*bk_post_fn)(void *data);

@@ -55,7 +55,7 @@ typedef struct bk_multipart_opts {
 BK_API bk_arena *bk_req_arena(bk_req *req);     /**< Lives until the answer is sent. */
 BK_API bk_app   *bk_req_app(const bk_req *req); /**< The app that it came to. */
 
-/** What bk_app_opts.on_worker_start made; NULL when there is none. */
+/** What bk_app_opts.on_worker_start made; bk_app_opts.data when there is no such function. */
 BK_API void *bk_req_state(const bk_req *req);
 
 /** The request's id: from a trusted peer's X-Request-Id, else new (UUIDv7 text). In every log line,

@@ -48,8 +48,8 @@ typedef struct bk_test_req {
     const char *client;     /**< The peer's address. Default "127.0.0.1". */
 } bk_test_req;
 
-/** Starts @p app for testing; on_worker_start runs, and its failure stops the program. Yours:
- *  bk_test_free(). The app must not run elsewhere. @param opts  May be NULL. */
+/** Starts @p app for testing; its parts and on_worker_start run, and a failure of theirs stops the
+ *  program. Yours: bk_test_free(). The app must not run elsewhere. @param opts  May be NULL. */
 BK_API BK_NODISCARD bk_test *bk_test_new(bk_app *app, const bk_test_opts *opts);
 
 /** Stops the app as bk_app_stop() does. The app stays yours. NULL is fine. */

@@ -19,7 +19,9 @@
 #include <backend/loop.h>
 #include <backend/str.h>
 
+#include "app/part.h"
 #include "app/shadow.h"
+#include "app/step.h"
 #include "core/assert.h"
 #include "fiber/fiber.h"
 #include "http/http1.h"
@@ -28,7 +30,7 @@
 #include "http/table.h"
 #include "http/trust.h"
 
-#define STUCK_MS 5000
+#define LAST_CONNECTIONS_MS 5000
 
 /* Zero means the default. */
 static void fill(uint32_t *value, uint32_t fallback)
@@ -118,6 +120,7 @@ bk_app *bk_app_new(const bk_app_opts *opts)
     app->bell = eventfd(0, EFD_NONBLOCK | EFD_CLOEXEC);
     bk_assert(app->name != NULL && app->bell >= 0);
     pthread_mutex_init(&app->lock, NULL);
+    bk__list_init(&app->parts);
     set_up_server(app, opts);
     return app;
 }
@@ -127,6 +130,7 @@ void bk_app_free(bk_app *app)
     if (app == NULL)
         return;
     bk_assert(app->loop == NULL);
+    bk__parts_free(app);
     bk__listeners_close(&app->server);
     bk__trust_free(app->server.trust);
     if (app->server.secret.ptr != NULL)
@@ -200,48 +204,6 @@ void bk_app_stop(bk_app *app)
 
 /* --- start and finish ------------------------------------------------------------------------- */
 
-struct fiber_run {
-    bk_err (*fn)(void *data);
-    void *data;
-    bk_err result;
-    bool done;
-};
-
-static bk_err run_one(void *data)
-{
-    struct fiber_run *run = data;
-
-    run->result = run->fn(run->data);
-    const bk_error_link *why = bk_error_chain();
-    if (run->result != BK_OK)
-        bk_error("app.failed", bk_kv_cstr("step", bk__task_self()->name),
-                 bk_kv_cstr("err", bk_err_slug(run->result)),
-                 bk_kv_str("detail", why != NULL ? why->message : BK_LIT("")));
-    return run->result;
-}
-
-static void on_run_done(bk_fiber *fiber, bk_err result, void *data)
-{
-    struct fiber_run *run = data;
-
-    (void)fiber, (void)result;
-    run->done = true;
-}
-
-/* Runs @p fn on a fiber, and the loop until it has ended. */
-static bk_err run_fiber(bk_app *app, const char *name, bk_err (*fn)(void *data), void *data)
-{
-    struct fiber_run run = {.fn = fn, .data = data};
-    bk_fiber *fiber = bk__fiber_new(app->loop, name);
-
-    bk_assert(fiber != NULL);
-    bk__fiber_on_done(fiber, on_run_done, &run);
-    bk__fiber_begin(fiber, run_one, &run);
-    while (!run.done)
-        bk__loop_turn(app->loop, BK__NEVER);
-    return run.result;
-}
-
 static bk_err start_worker(void *data)
 {
     bk_app *app = data;
@@ -288,10 +250,30 @@ static bool has_tls(const struct bk__server *server)
     return false;
 }
 
+static bk_err open_worker(bk_app *app)
+{
+    BK_TRY(bk__parts_start(app));
+    if (app->opts.on_worker_start == NULL || app->no_worker) {
+        app->server.state = app->opts.data;
+        return BK_OK;
+    }
+    return bk__step_run(app->loop, "on_worker_start", start_worker, app);
+}
+
+/* From here on real time counts: nobody moves the other any more. */
+static void end_virtual_time(struct bk_loop *loop)
+{
+    loop->clock.is_virtual = false;
+    bk__clock_renew(&loop->clock);
+}
+
 static void undo_start(bk_app *app)
 {
     struct bk_loop *loop = app->loop;
 
+    bk__step_end_fibers(loop);
+    bk__parts_stop(app);
+    bk__step_end_fibers(loop);
     bk__http2_close(&app->server);
     bk__peers_fini(&app->server.peers);
     bk__table_free(app->server.table);
@@ -328,51 +310,19 @@ bk_err bk__app_start(bk_app *app, const struct bk__app_start_opts *opts)
     block_sigpipe();
     refuse_shadows();
     fit_connections(server);
+    app->no_worker = opts->no_worker;
     server->draining = false;
     server->table = bk__table_new(app->router);
     server->loop = bk__loop_new(&loop_opts);
     publish_loop(app, server->loop);
     if (has_tls(server))
         bk__http2_open(server);
-    bk_err err = BK_OK;
-    if (app->opts.on_worker_start != NULL)
-        err = run_fiber(app, "on_worker_start", start_worker, app);
+    bk_err err = open_worker(app);
     if (err != BK_OK) {
-        bk__loop_cancel_all(server->loop);
-        while (server->loop->fiber_count != 0)
-            bk__loop_turn(server->loop, BK__NEVER);
+        end_virtual_time(app->loop);
         undo_start(app);
     }
     return err;
-}
-
-/* Turns the loop until @p count is 0 or @p ms have passed. */
-static bool turn_until_zero(bk_app *app, const size_t *count, uint32_t ms)
-{
-    uint64_t end = bk__server_after(&app->server, ms);
-
-    while (*count != 0 && app->loop->clock.now_ms < end) {
-        uint64_t left = end - app->loop->clock.now_ms;
-        bk__loop_turn(app->loop, left < 100 ? left : 100);
-    }
-    return *count == 0;
-}
-
-static void name_stuck(bk_app *app)
-{
-    bk__list_each(it, &app->loop->fibers) {
-        const bk_fiber *fiber = bk__container_of(it, bk_fiber, member_link);
-        bk_warn("app.fiber_does_not_end", bk_kv_cstr("fiber", fiber->task.name),
-                bk_kv_str("route", fiber->task.route));
-    }
-}
-
-/* Turns until no fiber is left: its stack is in use, so there is nothing to do but wait. */
-static void end_fibers(bk_app *app)
-{
-    bk__loop_cancel_all(app->loop);
-    while (!turn_until_zero(app, &app->loop->fiber_count, STUCK_MS))
-        name_stuck(app);
 }
 
 void bk__app_finish(bk_app *app)
@@ -382,23 +332,22 @@ void bk__app_finish(bk_app *app)
     for (struct bk__listener *it = server->listeners; it != NULL; it = it->next)
         bk__listener_stop(it);
     server->draining = true;
-    app->loop->clock.is_virtual = false; /* from here on real time counts */
-    bk__clock_renew(&app->loop->clock);
+    end_virtual_time(app->loop);
     bk__http1_drain(server);
     bk__http2_drain(server);
     bk__handshakes_drop(server);
-    if (!turn_until_zero(app, &server->request_count, server->timeouts.drain_ms))
+    if (!bk__step_until_zero(app->loop, &server->request_count, server->timeouts.drain_ms))
         bk_warn("app.drain_timeout", bk_kv_i64("requests", (int64_t)server->request_count));
     bk__loop_cancel_all(app->loop);
-    turn_until_zero(app, &server->request_count, 1000); /* those that are cancelled answer 503 */
+    /* Those that are cancelled answer 503. */
+    bk__step_until_zero(app->loop, &server->request_count, 1000);
     bk__http1_close_all(server);
     bk__http2_close_all(server);
-    end_fibers(app);
+    bk__step_end_fibers(app->loop);
     /* Nobody uses what the worker shares any more. */
-    if (app->opts.on_worker_stop != NULL)
-        (void)!run_fiber(app, "on_worker_stop", stop_worker, app);
-    end_fibers(app);
-    turn_until_zero(app, &server->connection_count, STUCK_MS);
+    if (app->opts.on_worker_stop != NULL && !app->no_worker)
+        (void)!bk__step_run(app->loop, "on_worker_stop", stop_worker, app);
+    bk__step_until_zero(app->loop, &server->connection_count, LAST_CONNECTIONS_MS);
     undo_start(app);
 }
 

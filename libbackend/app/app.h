@@ -8,7 +8,9 @@
 #include <stdatomic.h>
 
 #include <backend/app.h>
+#include <backend/migrate.h>
 
+#include "core/list.h"
 #include "fiber/loop.h"
 #include "http/server.h"
 
@@ -16,19 +18,25 @@ struct bk_app {
     char *name;
     bk_app_opts opts; /* as given; names and secrets in it are copied to where they are used */
     bk_router *router;
+    struct bk__list parts; /* in the order of their declaration; see part.h */
     struct bk__server server;
     int bell; /* the loop's bell: made here, so that bk_app_stop() can always ring it */
     atomic_bool stopping;
     pthread_mutex_t lock; /* guards `loop` against other threads */
     struct bk_loop *loop; /* NULL while it does not run */
+    bool no_worker;       /* it runs without on_worker_start and on_worker_stop */
+    bk_pg *migrations_pg; /* see bk_migrations_use() */
+    const bk_migrations *migrations; /* NULL: none */
 };
 
 struct bk__app_start_opts {
     bool virtual_clock;
     bk_time start_at;
+    bool no_worker; /* parts only: for commands that serve nobody */
 };
 
-/* Makes the loop on the calling thread and runs on_worker_start. On error everything is undone. */
+/* Makes the loop on the calling thread, starts the parts and runs on_worker_start. On error
+ * everything is undone. */
 bk_err bk__app_start(bk_app *app, const struct bk__app_start_opts *opts);
 
 /* Stops taking connections, lets running requests finish, cancels what does not, and undoes

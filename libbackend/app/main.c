@@ -14,6 +14,7 @@
 
 #include "app/app.h"
 #include "app/crash.h"
+#include "app/main_migrate.h"
 #include "core/assert.h"
 #include "http/listener.h"
 
@@ -56,6 +57,7 @@ static int help(const bk_app *app, FILE *out, int status)
             "\n"
             "usage: PROGRAM [serve] [options]    serve HTTP until SIGINT or SIGTERM\n"
             "       PROGRAM routes               list the routes\n"
+            "       PROGRAM migrate ...          SQL migrations; \"migrate --help\" says more\n"
             "       PROGRAM --help\n"
             "\n"
             "options of serve, with the environment variable that sets the same:\n"
@@ -190,6 +192,8 @@ int bk_app_main(bk_app *app, int argc, char **argv)
     } else if (strcmp(command, "routes") == 0) {
         bk_router_walk(app->router, print_route, NULL);
         status = 0;
+    } else if (strcmp(command, "migrate") == 0) {
+        status = bk__main_migrate(app, argc - 1, argv + 1);
     } else {
         fprintf(stderr, "unknown command: %s\n", command);
         status = help(app, stderr, 2);

@@ -90,8 +90,8 @@ static bool has_work(struct bk_loop *loop)
 {
     const struct bk__heap_node *first = bk__heap_first(&loop->timers);
 
-    return !bk__list_empty(&loop->ready) || (first != NULL && first->at <= loop->clock.now_ms) ||
-           has_posts(loop);
+    return !bk__list_empty(&loop->ready) || !bk__list_empty(&loop->put_off) ||
+           (first != NULL && first->at <= loop->clock.now_ms) || has_posts(loop);
 }
 
 void bk_test_settle(bk_test *test)
@@ -192,9 +192,10 @@ bk_test *bk_test_new(bk_app *app, const bk_test_opts *opts)
     bk__list_init(&test->results);
     bk_log_set_sink(keep_line, test);
     bk_err err =
-        bk__app_start(app, &(struct bk__app_start_opts){opts->virtual_clock, opts->start_at});
+        bk__app_start(app, &(struct bk__app_start_opts){.virtual_clock = opts->virtual_clock,
+                                                        .start_at = opts->start_at});
     if (err != BK_OK)
-        bk__setup_error(__FILE__, __LINE__, "on_worker_start: %s\n%.*s", bk_err_text(err),
+        bk__setup_error(__FILE__, __LINE__, "the app did not start: %s\n%.*s", bk_err_text(err),
                         (int)test->logs.len, bk_buf_str(&test->logs).ptr);
     return test;
 }

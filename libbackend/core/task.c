@@ -81,9 +81,19 @@ struct bk_arena *bk__task_error_arena(struct bk__task *task)
     return task->error_arena;
 }
 
+void bk__task_set_origin(struct bk__task *task, const struct bk__error_origin *origin)
+{
+    struct bk_arena *arena = bk__task_error_arena(task);
+    struct bk__error_origin *copy = bk__arena_get(arena, sizeof(*copy));
+    *copy = *origin;
+    copy->constraint = bk_arena_dup(arena, origin->constraint);
+    task->origin = copy;
+}
+
 void bk__task_clear(struct bk__task *task)
 {
     task->errors = NULL;
+    task->origin = NULL;
     task->fields = NULL;
     task->field_count = task->field_cap = 0;
     if (task->error_arena != NULL)
@@ -124,4 +134,6 @@ void bk__task_adopt(struct bk__task *to, const struct bk__task *from)
         copy_chain(to, from->errors);
     if (from->field_count != 0)
         copy_fields(to, from->fields, from->field_count);
+    if (from->origin != NULL)
+        bk__task_set_origin(to, from->origin);
 }

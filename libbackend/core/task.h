@@ -14,10 +14,17 @@
 
 #define BK__FIELD_ERRORS_MAX 100
 
+/* What a server behind us said of an error, beside words: for those who look at the cause. */
+struct bk__error_origin {
+    char code[8];      /* such as a SQLSTATE */
+    bk_str constraint; /* that was violated; absent: none */
+};
+
 struct bk__task {
     struct bk_arena arena;
     struct bk_arena *error_arena; /* see bk__task_error_arena(); NULL until the first error */
     const bk_error_link *errors;  /* newest first, in error_arena */
+    const struct bk__error_origin *origin; /* in error_arena; NULL: none */
     bk_field_error *fields;       /* in error_arena; NULL while there are none */
     uint32_t field_count, field_cap;
     const char *name;  /* for logs and crash reports; may be NULL */
@@ -46,6 +53,9 @@ static inline bk_str bk__task_request_id(struct bk__task *task)
 /* Where errors are recorded: an arena within the task's own. It is emptied whenever errors are
  * forgotten, since a fiber that never ends must not grow by each error that it meets. */
 struct bk_arena *bk__task_error_arena(struct bk__task *task);
+
+/* Notes where the task's newest error came from; copied. */
+void bk__task_set_origin(struct bk__task *task, const struct bk__error_origin *origin);
 
 /* Forgets errors and frees their memory. */
 void bk__task_clear(struct bk__task *task);

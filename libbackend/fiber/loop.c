@@ -104,6 +104,7 @@ struct bk_loop *bk__loop_new(const struct bk__loop_opts *opts)
     bk__stacks_init(&loop->stacks);
     bk__list_init(&loop->ready);
     bk__list_init(&loop->fibers);
+    bk__list_init(&loop->put_off);
     pthread_mutex_init(&loop->post_lock, NULL);
     loop->post_last = &loop->post_first;
     loop->evloop = h2o_evloop_create();
@@ -153,7 +154,7 @@ void bk__loop_free(struct bk_loop *loop)
     if (loop->offload != NULL)
         bk__offload_free(loop);
     run_posts(loop);
-    bk_assert(loop->fiber_count == 0);
+    bk_assert(loop->fiber_count == 0 && bk__list_empty(&loop->put_off));
     bk__timer_stop(loop, &loop->trim_timer);
     bk__heap_fini(&loop->timers);
     h2o_socket_close(loop->bell);
@@ -177,17 +178,23 @@ void bk__loop_enter(struct bk_loop *loop)
     bk__clock_renew(&loop->clock);
 }
 
-/* Those that were ready at the beginning; who becomes ready meanwhile waits for the next turn. */
+/* Moves what is in @p from now to @p batch: what comes in meanwhile waits for the next turn. */
+static void take_batch(struct bk__list *from, struct bk__list *batch)
+{
+    struct bk__link *link;
+
+    bk__list_init(batch);
+    while ((link = bk__list_pop(from)) != NULL)
+        bk__list_push(batch, link);
+}
+
 static bool run_ready(struct bk_loop *loop)
 {
     struct bk__list batch;
-    struct bk__link *link;
 
     if (bk__list_empty(&loop->ready))
         return false;
-    bk__list_init(&batch);
-    while ((link = bk__list_pop(&loop->ready)) != NULL)
-        bk__list_push(&batch, link);
+    take_batch(&loop->ready, &batch);
     while (!bk__list_empty(&batch))
         bk__fiber_run_ready(bk__container_of(batch.anchor.next, bk_fiber, ready_link));
     return true;
@@ -205,6 +212,23 @@ static bool run_timers(struct bk_loop *loop)
         any = true;
     }
     return any;
+}
+
+/* Work may free what it lies in, so nothing of it is looked at once it runs. */
+static bool run_put_off(struct bk_loop *loop)
+{
+    struct bk__list batch;
+    struct bk__link *link;
+
+    if (bk__list_empty(&loop->put_off))
+        return false;
+    take_batch(&loop->put_off, &batch);
+    while ((link = bk__list_pop(&batch)) != NULL) {
+        struct bk__put_off *work = bk__container_of(link, struct bk__put_off, link);
+        work->is_due = false;
+        work->fn(work);
+    }
+    return true;
 }
 
 static int32_t time_to_sleep(const struct bk_loop *loop, uint64_t max_wait_ms)
@@ -228,11 +252,26 @@ bool bk__loop_turn(struct bk_loop *loop, uint64_t max_wait_ms)
     bool any = run_ready(loop);
 
     any |= run_timers(loop);
+    any |= run_put_off(loop);
     if (h2o_evloop_run(loop->evloop, time_to_sleep(loop, any ? 0 : max_wait_ms)) != 0)
         bk_assert(errno == EINTR);
     bk__clock_renew(&loop->clock);
     loop->turn_stamp = h2o_now(loop->evloop);
-    return any || !bk__list_empty(&loop->ready);
+    return any || !bk__list_empty(&loop->ready) || !bk__list_empty(&loop->put_off);
+}
+
+void bk__loop_put_off(struct bk_loop *loop, struct bk__put_off *work)
+{
+    if (work->is_due)
+        return;
+    work->is_due = true;
+    bk__list_push(&loop->put_off, &work->link);
+}
+
+void bk__loop_forget(struct bk__put_off *work)
+{
+    bk__list_remove(&work->link);
+    work->is_due = false;
 }
 
 /* Ends the present or the next sleep. */

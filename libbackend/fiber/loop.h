@@ -1,8 +1,9 @@
 /*
  * loop.h: one thread's event loop: h2o's, with fibers, timers and messages from other threads.
  *
- * A turn: ready fibers run, due timers fire, the loop sleeps until something happens, the callbacks
- * of sockets run. A fiber that becomes ready in a turn runs in the next, which then does not sleep.
+ * A turn: ready fibers run, due timers fire, what was put off runs (bk__loop_put_off()), the loop
+ * sleeps until something happens, the callbacks of sockets run. A fiber that becomes ready in a
+ * turn runs in the next, which then does not sleep.
  */
 #ifndef BK_FIBER_LOOP_H
 #define BK_FIBER_LOOP_H
@@ -19,6 +20,7 @@
 #include "fiber/timer.h"
 
 struct bk__offload;
+struct epoll_event;
 struct bk__post;
 struct st_h2o_evloop_t;
 struct st_h2o_socket_t;
@@ -29,14 +31,17 @@ struct bk_loop {
     uint64_t turn_stamp; /* h2o's time when the clock was renewed */
     struct bk__heap timers;
     struct bk__stacks stacks;
-    struct bk__list ready;  /* bk_fiber.ready_link */
-    struct bk__list fibers; /* bk_fiber.member_link: all that were begun */
+    struct bk__list ready;   /* bk_fiber.ready_link */
+    struct bk__list fibers;  /* bk_fiber.member_link: all that were begun */
+    struct bk__list put_off; /* bk__put_off.link */
     size_t fiber_count, fiber_max;
     bk_fiber *current;   /* the running fiber; NULL on the loop's stack */
     bk__context context; /* of the loop's stack, while a fiber runs */
     struct bk__timer trim_timer;
     struct st_h2o_socket_t *watches; /* the nested epoll, as h2o sees it */
     int watch_epoll;
+    struct epoll_event *watch_batch; /* what is being gone through; NULL outside that */
+    int watch_batch_count;
     struct st_h2o_socket_t *bell; /* the eventfd that other threads ring, as h2o sees it */
     int bell_fd;
     pthread_mutex_t post_lock; /* guards the next three */
@@ -48,6 +53,14 @@ struct bk_loop {
     const void *asan_bottom;
     size_t asan_size;
     void *tsan_fiber;
+};
+
+/* Work that many callers of a turn share, such as writing what all of them have added to a buffer.
+ * It runs once, on the loop's stack, before the loop sleeps. */
+struct bk__put_off {
+    struct bk__link link; /* in bk_loop.put_off while `is_due` */
+    void (*fn)(struct bk__put_off *work);
+    bool is_due;
 };
 
 struct bk__loop_opts {
@@ -74,6 +87,12 @@ bool bk__loop_turn(struct bk_loop *loop, uint64_t max_wait_ms);
 
 /* To be called first in each callback that h2o makes: the loop slept, the clock must follow. */
 void bk__loop_enter(struct bk_loop *loop);
+
+/* Runs work->fn before the loop sleeps again. Nothing happens when it is due already. */
+void bk__loop_put_off(struct bk_loop *loop, struct bk__put_off *work);
+
+/* Forgets it. Harmless when it is not due. */
+void bk__loop_forget(struct bk__put_off *work);
 
 /* Messages: fn(data) on the loop's stack, in a turn to come. @threads Any, but not after the loop
  * was freed. BK_ECLOSED once bk__loop_close_posts() was called. */

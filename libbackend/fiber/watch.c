@@ -1,10 +1,14 @@
 /*
  * watch.c: waiting for descriptors. See watch.h and <backend/loop.h>.
  *
- * An edge comes once, so what was reported is kept in `ready` until a wait asks for it. One fiber
- * may wait to read and another to write.
+ * The kernel's events come in batches, and a callback may remove, even free, what a later event of
+ * its batch points to. So the batch stands in the loop while it is gone through, and
+ * bk__io_remove() blanks what it finds there.
+ *
+ * An edge comes once, so a bk_watch keeps what was reported in `ready` until a wait asks for it.
+ * One fiber may wait to read and another to write.
  */
-#include <backend/loop.h>
+#include "fiber/watch.h"
 
 #include <errno.h>
 #include <stdlib.h>
@@ -12,32 +16,96 @@
 #include <sys/epoll.h>
 
 #include "core/assert.h"
+#include "core/list.h"
 #include "fiber/fiber.h"
 #include "fiber/loop.h"
-#include "fiber/watch.h"
 
 #define BATCH 64
 
+/* --- descriptors and functions ---------------------------------------------------------------- */
+
+bk_err bk__io_add(struct bk__io *io, int fd, void (*fn)(struct bk__io *, unsigned))
+{
+    struct bk_loop *loop = bk__loop_current;
+    struct epoll_event event = {.events = EPOLLIN | EPOLLOUT | EPOLLRDHUP | EPOLLET,
+                                .data.ptr = io};
+
+    bk_assert(loop != NULL);
+    *io = (struct bk__io){.loop = loop, .fd = -1, .fn = fn};
+    if (epoll_ctl(loop->watch_epoll, EPOLL_CTL_ADD, fd, &event) != 0)
+        return bk_fail(BK_EIO, "cannot watch descriptor %d: %s", fd, strerror(errno));
+    io->fd = fd;
+    return BK_OK;
+}
+
+void bk__io_remove(struct bk__io *io)
+{
+    struct bk_loop *loop = io->loop;
+
+    if (loop == NULL || io->fd < 0)
+        return;
+    epoll_ctl(loop->watch_epoll, EPOLL_CTL_DEL, io->fd, NULL);
+    io->fd = -1;
+    for (int i = 0; i < loop->watch_batch_count; i++)
+        if (loop->watch_batch[i].data.ptr == io)
+            loop->watch_batch[i].data.ptr = NULL;
+}
+
+static unsigned readiness(uint32_t events)
+{
+    unsigned ready = 0;
+
+    if ((events & (EPOLLIN | EPOLLRDHUP | EPOLLHUP | EPOLLERR)) != 0)
+        ready |= BK_READABLE;
+    if ((events & (EPOLLOUT | EPOLLHUP | EPOLLERR)) != 0)
+        ready |= BK_WRITABLE;
+    return ready;
+}
+
+void bk__watches_run(struct bk_loop *loop)
+{
+    struct epoll_event batch[BATCH];
+    int count;
+
+    do {
+        count = epoll_wait(loop->watch_epoll, batch, BATCH, 0);
+        loop->watch_batch = batch;
+        loop->watch_batch_count = count;
+        for (int i = 0; i < count; i++) {
+            struct bk__io *io = batch[i].data.ptr;
+            if (io != NULL)
+                io->fn(io, readiness(batch[i].events));
+        }
+    } while (count == BATCH);
+    loop->watch_batch = NULL;
+    loop->watch_batch_count = 0;
+}
+
+/* --- descriptors and fibers ------------------------------------------------------------------- */
+
 struct bk_watch {
-    struct bk_loop *loop;
-    int fd;
+    struct bk__io io;
     unsigned ready;      /* reported and not yet asked for */
     bk_fiber *waiter[2]; /* for reading, for writing */
 };
 
+static void on_ready(struct bk__io *io, unsigned ready)
+{
+    bk_watch *watch = bk__container_of(io, bk_watch, io);
+
+    watch->ready |= ready;
+    for (size_t side = 0; side < 2; side++)
+        if (watch->waiter[side] != NULL && (watch->ready & (1u << side)) != 0)
+            bk_fiber_wake(watch->waiter[side]);
+}
+
 bk_err bk_watch_new(int fd, bk_watch **out)
 {
-    struct bk_loop *loop = bk__loop_current;
+    bk_watch *watch = calloc(1, sizeof *watch);
 
-    bk_assert(loop != NULL);
-    struct bk_watch *watch = calloc(1, sizeof *watch);
     bk_assert(watch != NULL);
-    watch->loop = loop;
-    watch->fd = fd;
-    struct epoll_event event = {.events = EPOLLIN | EPOLLOUT | EPOLLRDHUP | EPOLLET,
-                                .data.ptr = watch};
-    if (epoll_ctl(loop->watch_epoll, EPOLL_CTL_ADD, fd, &event) != 0) {
-        bk_err err = bk_fail(BK_EIO, "cannot watch descriptor %d: %s", fd, strerror(errno));
+    bk_err err = bk__io_add(&watch->io, fd, on_ready);
+    if (err != BK_OK) {
         free(watch);
         return err;
     }
@@ -50,30 +118,8 @@ void bk_watch_free(bk_watch *watch)
     if (watch == NULL)
         return;
     bk_assert(watch->waiter[0] == NULL && watch->waiter[1] == NULL);
-    epoll_ctl(watch->loop->watch_epoll, EPOLL_CTL_DEL, watch->fd, NULL);
+    bk__io_remove(&watch->io);
     free(watch);
-}
-
-/* Waking only makes fibers ready, so no watch is freed while the batch is gone through. */
-void bk__watches_run(struct bk_loop *loop)
-{
-    struct epoll_event events[BATCH];
-    int count;
-
-    do {
-        count = epoll_wait(loop->watch_epoll, events, BATCH, 0);
-        for (int i = 0; i < count; i++) {
-            struct bk_watch *watch = events[i].data.ptr;
-            uint32_t got = events[i].events;
-            if ((got & (EPOLLIN | EPOLLRDHUP | EPOLLHUP | EPOLLERR)) != 0)
-                watch->ready |= BK_READABLE;
-            if ((got & (EPOLLOUT | EPOLLHUP | EPOLLERR)) != 0)
-                watch->ready |= BK_WRITABLE;
-            for (size_t side = 0; side < 2; side++)
-                if (watch->waiter[side] != NULL && (watch->ready & (1u << side)) != 0)
-                    bk_fiber_wake(watch->waiter[side]);
-        }
-    } while (count == BATCH);
 }
 
 bk_err bk_watch_wait(bk_watch *watch, unsigned events, unsigned *ready)

@@ -9,9 +9,31 @@
 #ifndef BK_FIBER_WATCH_H
 #define BK_FIBER_WATCH_H
 
+#include <backend/errors.h>
+#include <backend/loop.h>
+
 struct bk_loop;
 
-/* Takes what the kernel reports and wakes who waits for it. Called by the loop. */
+/* A descriptor whose readiness is told to a function, on the loop's stack: for connections that
+ * many fibers share. What bk_watch is made of, too. */
+struct bk__io {
+    struct bk_loop *loop;
+    int fd; /* non-blocking, borrowed; -1 while it is not registered */
+    /* @p ready: BK_READABLE, BK_WRITABLE or both; an error or a hang-up counts as both. Told once
+     * per change: read and write until EAGAIN or a short count. May remove any bk__io and free
+     * what it lies in. */
+    void (*fn)(struct bk__io *io, unsigned ready);
+};
+
+/* Registers @p fd with the loop of the calling thread. BK_EIO, with words, when the kernel refuses
+ * it. */
+bk_err bk__io_add(struct bk__io *io, int fd, void (*fn)(struct bk__io *, unsigned));
+
+/* Forgets it, before its descriptor is closed: fn is not called any more, not even for what was
+ * reported already. Harmless when it is not registered, also for a zeroed one. */
+void bk__io_remove(struct bk__io *io);
+
+/* Takes what the kernel reports and tells it. Called by the loop. */
 void bk__watches_run(struct bk_loop *loop);
 
 #endif

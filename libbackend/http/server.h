@@ -23,7 +23,7 @@ struct bk__server {
     bk_timeouts timeouts;
     struct bk__trust *trust;
     bk_str secret;  /* absent: signing is refused */
-    void *state;    /* of on_worker_start */
+    void *state;    /* of on_worker_start; bk_app_opts.data when there is none */
     bool forwarded; /* proxies set Forwarded rather than X-Forwarded-* */
     bool no_etag, half_close_is_gone, keep_work_of_gone;
     int invalid_status;

@@ -117,7 +117,7 @@ static bool read_array(struct reader *reader, const bk_field *field, bk_array *a
                        const struct bk__place *place)
 {
     size_t item_bytes = bk__item_bytes(field);
-    size_t most = field->has_len ? field->max_len : SIZE_MAX;
+    size_t most = field->has_len && !reader->bind->stored ? field->max_len : SIZE_MAX;
     struct bk__place item = {.up = place};
     enum bk__token token;
 
@@ -153,7 +153,7 @@ static void read_field(struct reader *reader, const bk_field *field, void *objec
     enum bk__token token = bk__scan_next(&reader->scan);
     void *slot = (char *)object + field->offset;
 
-    if (field->read_only)
+    if (field->read_only && !reader->bind->stored)
         skip(reader, token);
     else if (token == BK__TOKEN_NULL)
         bk__bind_null(reader->bind, field, slot, place);
@@ -227,6 +227,8 @@ static void apply_default(struct bk__bind *bind, const bk_field *field, void *sl
 void bk__bind_null(struct bk__bind *bind, const bk_field *field, void *slot,
                    const struct bk__place *place)
 {
+    if (bind->stored)
+        return;
     if (field->required)
         (void)bk__bind_error(bind, place, "required", "must not be null");
     else if (field->fallback != NULL && !bind->partial)
@@ -238,7 +240,7 @@ void bk__bind_absent(struct bk__bind *bind, const bk_desc *desc, void *object,
 {
     struct bk__place place = {.up = up};
 
-    if (bind->partial)
+    if (bind->partial || bind->stored)
         return;
     for (size_t i = 0; i < desc->count; i++) {
         const bk_field *field = &desc->fields[i];
@@ -278,4 +280,42 @@ bk_err bk_bind_json(bk_arena *arena, bk_str json, bk_desc_fn describe, const bk_
         return BK_EINVAL;
     reader.scan.err = BK_EINVAL; /* over a limit, too: the input's shape is wrong, not its size */
     return bk__scan_fail(&reader.scan);
+}
+
+/* What went wrong first, in words; the fields' errors are for clients, and go. */
+static bk_err refuse_stored(const struct reader *reader, bool whole)
+{
+    size_t count;
+
+    if (!whole && reader->scan.why != NULL)
+        return bk_fail(BK_EINTERNAL, "no JSON: byte %zu: %s",
+                       (size_t)(reader->scan.at - reader->scan.begin), reader->scan.why);
+    const bk_field_error *first = bk_error_fields(&count);
+    if (count == 0)
+        return bk_fail(BK_EINTERNAL, "JSON that does not fit the member");
+    bk_str pointer = bk_arena_dup(reader->bind->arena, first->pointer);
+    bk_str detail = bk_arena_dup(reader->bind->arena, first->detail);
+    return bk_fail(BK_EINTERNAL, "JSON: \"%.*s\" %.*s", BK_PRI(pointer), BK_PRI(detail));
+}
+
+bk_err bk__bind_stored(bk_arena *arena, bk_str json, const bk_field *field, void *slot)
+{
+    static const bk_bind_opts opts = {.max_nodes = SIZE_MAX};
+    _Alignas(BK__ARENA_ALIGN) char lent[SCRATCH];
+    struct bk__bind bind;
+    struct reader reader;
+
+    memset(slot, 0, field->item_bytes);
+    bk__bind_init(&bind, arena, &opts);
+    bind.stored = true;
+    reader_init(&reader, &bind, json, &opts, lent, sizeof(lent));
+    enum bk__token token = bk__scan_next(&reader.scan);
+    bool read =
+        token == BK__TOKEN_NULL || read_value(&reader, field, field->type, token, slot, NULL);
+    bool whole = bk__scan_next(&reader.scan) == BK__TOKEN_END;
+    bk__arena_fini(&reader.scratch);
+    if (read && whole && bind.errors == 0)
+        return BK_OK;
+    memset(slot, 0, field->item_bytes);
+    return refuse_stored(&reader, whole);
 }

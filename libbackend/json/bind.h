@@ -19,6 +19,7 @@ struct bk__bind {
     bk_arena *arena;
     bool refuse_unknown;
     bool partial;
+    bool stored;            /* see bk__bind_stored() */
     bool form;              /* places are parameters' names, not JSON pointers */
     unsigned open_defaults; /* how deep in defaults of defaults we are */
     unsigned errors;
@@ -73,6 +74,12 @@ void bk__bind_null(struct bk__bind *bind, const bk_field *field, void *slot,
                    const struct bk__place *place);
 void bk__bind_absent(struct bk__bind *bind, const bk_desc *desc, void *object,
                      const struct bk__field_set *seen, const struct bk__place *up);
+
+/* Reads @p json, which the program's own store kept, into the member at @p slot, which is zeroed
+ * first. The rules are for what clients send: no bounds, lengths, formats and patterns hold here,
+ * nothing is required, and read-only members are filled. Types still must match: BK_EINTERNAL with
+ * words where they do not, and the slot is zeroed. @p json is borrowed as by bk_bind_json(). */
+bk_err bk__bind_stored(bk_arena *arena, bk_str json, const bk_field *field, void *slot);
 
 /* Reads the field's default. False: it breaks the field's own rules; errors were recorded. */
 bool bk__bind_default(struct bk__bind *bind, const bk_field *field, void *slot,

@@ -81,6 +81,8 @@ bool bk__bind_error(struct bk__bind *bind, const struct bk__place *place, const 
 static bool check_i64(struct bk__bind *bind, const bk_field *field, int64_t value,
                       const struct bk__place *place)
 {
+    if (bind->stored)
+        return true;
     if (field->has_min && value < field->min_i64)
         return bk__bind_error(bind, place, "minimum", "must be at least %lld",
                               (long long)field->min_i64);
@@ -117,9 +119,9 @@ static bool bind_f64(struct bk__bind *bind, const bk_field *field, const struct 
 
     if (bk__number_f64(number, &value) != BK__FITS)
         return bk__bind_error(bind, place, "range", "is too large");
-    if (field->has_min && value < field->min_f64)
+    if (!bind->stored && field->has_min && value < field->min_f64)
         return bk__bind_error(bind, place, "minimum", "must be at least %.15g", field->min_f64);
-    if (field->has_max && value > field->max_f64)
+    if (!bind->stored && field->has_max && value > field->max_f64)
         return bk__bind_error(bind, place, "maximum", "must be at most %.15g", field->max_f64);
     *slot = value;
     return true;
@@ -165,8 +167,11 @@ static bool check_length(struct bk__bind *bind, const bk_field *field, bk_str te
 static bool bind_str(struct bk__bind *bind, const bk_field *field, bk_str text, bk_str *slot,
                      const struct bk__place *place)
 {
+    if (bind->stored) {
+        *slot = text;
+        return true;
+    }
     bool good = check_length(bind, field, text, place);
-
     if (!bk__format_match(field->format, text))
         good = bk__bind_error(bind, place, "format", "must be %s", bk__format_words(field->format));
     /* A text that is too long is not worth the search. */
@@ -236,7 +241,7 @@ bool bk__bind_count(struct bk__bind *bind, const bk_field *field, bk_array *arra
 {
     if (array->items == NULL)
         array->items = bk__arena_get(bind->arena, 1);
-    if (!field->has_len)
+    if (!field->has_len || bind->stored)
         return true;
     if (count < field->min_len)
         return bk__bind_error(bind, place, "minItems", "must have at least %zu item%s",

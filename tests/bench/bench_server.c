@@ -3,6 +3,8 @@
  *
  *   bench-server --port N --workers W [--tls-port N --tls-cert FILE --tls-key FILE]
  *
+ * DATABASE_URL names the database, JWT_SECRET signs tokens.
+ *
  * Each worker is an app on a thread of its own; they share the port by SO_REUSEPORT. The handlers
  * use the public API only and do nothing for the benchmark's sake.
  */
@@ -17,11 +19,14 @@
 
 #include <backend/backend.h>
 
+#include "bench_db.h"
+
 #define WORKERS_MAX 64
 
 struct settings {
     uint16_t port, tls_port;
     int workers;
+    const char *database; /* DATABASE_URL; NULL: none */
     const char *tls_cert, *tls_key;
 };
 
@@ -85,11 +90,11 @@ static bk_err echo(bk_req *req, bk_res *res)
     return bk_res_object(res, 201, echo_desc, &in);
 }
 
-/* What needs a database or Redis that is not there. */
+/* What needs Redis, which is not there. */
 static bk_err unavailable(bk_req *req, bk_res *res)
 {
     (void)req, (void)res;
-    return bk_fail(BK_EUNAVAILABLE, "no database is configured");
+    return bk_fail(BK_EUNAVAILABLE, "no Redis is configured");
 }
 
 static void add_routes(bk_router *router)
@@ -99,14 +104,7 @@ static void add_routes(bk_router *router)
     bk_get(router, "/slow", slow, &(bk_route_opts){.timeout_ms = BK_UNLIMITED});
     bk_get(router, "/big", big, &(bk_route_opts){.timeout_ms = BK_UNLIMITED});
     bk_post(router, "/echo", echo, &(bk_route_opts){.body = echo_desc, .answer = echo_desc});
-    bk_get(router, "/db", unavailable);
-    bk_get(router, "/queries", unavailable);
-    bk_get(router, "/updates", unavailable);
-    bk_get(router, "/fortunes", unavailable);
     bk_router *api = bk_router_group(router, "/api");
-    bk_get(api, "/products", unavailable);
-    bk_post(api, "/products", unavailable);
-    bk_get(api, "/products/{id}", unavailable);
     bk_get(api, "/cached/products/{id}", unavailable);
     bk_post(api, "/jobs", unavailable);
 }
@@ -136,6 +134,20 @@ static void die(const char *what)
     exit(1);
 }
 
+/* A worker's share of a service's 5 to 50 connections. */
+static bk_pg *make_pool(bk_app *app, const struct settings *settings)
+{
+    uint32_t workers = (uint32_t)settings->workers;
+
+    if (settings->database == NULL)
+        return NULL;
+    return bk_pg_new(app, &(bk_pg_opts){
+                              .url = bk_str_of(settings->database),
+                              .pool = {.min = (5 + workers - 1) / workers,
+                                       .max = 50 / workers > 0 ? 50 / workers : 1},
+                          });
+}
+
 static bk_app *make_app(struct settings *settings)
 {
     bk_app *app = bk_app_new(&(bk_app_opts){.name = "bench"});
@@ -146,6 +158,7 @@ static bk_app *make_app(struct settings *settings)
                           .tls_key = settings->tls_key};
 
     add_routes(bk_app_router(app));
+    bench_db_routes(bk_app_router(app), make_pool(app, settings));
     if (bk_app_listen(app, &plain) != BK_OK)
         die("listen");
     settings->port = bk_app_port(app, 0); /* of the first; the others share it */
@@ -176,7 +189,8 @@ static struct settings read_settings(int argc, char **argv)
         {"tls-port", required_argument, NULL, 't'}, {"tls-cert", required_argument, NULL, 'c'},
         {"tls-key", required_argument, NULL, 'k'},  {NULL, 0, NULL, 0},
     };
-    struct settings settings = {.port = 8080, .workers = 1};
+    struct settings settings = {
+        .port = 8080, .workers = 1, .database = getenv("DATABASE_URL")};
     int option;
 
     while ((option = getopt_long(argc, argv, "", options, NULL)) != -1) {

@@ -45,7 +45,8 @@ LIBRARIES = {
     r"wslay/": r"http/",
     r"(cjson/)?cJSON": r"json/",
     r"pcre2": r"json/",
-    r"openssl/": r"crypto/|http/|redis/",
+    # migrate/ only hashes files.
+    r"openssl/": r"crypto/|http/|pg/|redis/|migrate/",
     r"libpq|postgres": r"pg/",
     r"hiredis": r"redis/",
     r"(sanitizer|valgrind)/": r"core/|fiber/",

@@ -429,7 +429,7 @@ static void test_a_worker_that_does_not_start_stops_the_program(void **state)
 
     (void)state;
     assert_true(stops(start_in_vain, words, sizeof words));
-    assert_non_null(strstr(words, "on_worker_start: "));
+    assert_non_null(strstr(words, "the app did not start: "));
     assert_non_null(strstr(words, "the database is away"));
 }
 

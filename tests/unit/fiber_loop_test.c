@@ -1,20 +1,19 @@
-/* Tests of libbackend/fiber/loop.c, timer.c, watch.c and stack.c. */
+/* Tests of libbackend/fiber/loop.c, timer.c and stack.c. */
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
 #include <stdint.h>
 #include <cmocka.h>
 
-#include <fcntl.h>
 #include <pthread.h>
 #include <signal.h>
+#include <stdlib.h>
+#include <string.h>
 #include <sys/mman.h>
-#include <sys/socket.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
 #include <backend/fiber.h>
-#include <backend/loop.h>
 
 #include "fiber/stack.h"
 #include "fiber/timer.h"
@@ -113,80 +112,210 @@ static void test_posts_of_other_threads_arrive_once_each(void **state)
     assert_int_equal(mail.received, 100);
 }
 
-/* --- watches ---------------------------------------------------------------------------------- */
+/* --- work that is put off --------------------------------------------------------------------- */
 
-struct pair {
-    int fds[2];
-    bk_watch *watch;
-    bk_err result;
-    unsigned ready;
+struct work {
+    struct bk__put_off put_off;
+    struct work *other;
+    bk_fiber *fiber;
+    int runs, rounds;
 };
 
-static bk_err reads_when_ready(void *data)
+static void count_run(struct bk__put_off *put_off)
 {
-    struct pair *pair = data;
-    char c;
-
-    pair->result = bk_watch_wait(pair->watch, BK_READABLE, &pair->ready);
-    if (pair->result == BK_OK)
-        assert_int_equal(read(pair->fds[0], &c, 1), 1);
-    return pair->result;
+    assert_null(bk_fiber_self());
+    bk__container_of(put_off, struct work, put_off)->runs++;
 }
 
-static bk_err watches(void *data)
+static const struct bk__loop_opts real_clock = {.virtual_clock = false};
+
+static void test_work_runs_once_however_often_it_is_put_off(void **state)
 {
-    struct pair *pair = data;
-    unsigned ready = 0;
+    struct bk_loop *loop = fiber_run_open(&real_clock);
+    struct work work = {.put_off.fn = count_run};
 
-    assert_int_equal(socketpair(AF_UNIX, SOCK_STREAM | SOCK_NONBLOCK, 0, pair->fds), 0);
-    assert_int_equal(bk_watch_new(pair->fds[0], &pair->watch), BK_OK);
-    assert_int_equal(bk_watch_wait(pair->watch, BK_WRITABLE, &ready), BK_OK);
-    assert_int_equal(ready, BK_WRITABLE);
+    (void)state;
+    for (int i = 0; i < 3; i++)
+        bk__loop_put_off(loop, &work.put_off);
+    assert_int_equal(work.runs, 0);
+    assert_true(bk__loop_turn(loop, 0));
+    assert_int_equal(work.runs, 1);
+    assert_false(bk__loop_turn(loop, 0));
+    assert_int_equal(work.runs, 1);
+    bk__loop_put_off(loop, &work.put_off);
+    assert_true(bk__loop_turn(loop, 0));
+    assert_int_equal(work.runs, 2);
+    fiber_run_close(loop);
+}
 
-    bk_group *group = bk_group_open();
-    bk_group_spawn(group, "reader", reads_when_ready, pair);
-    assert_int_equal(bk_yield(), BK_OK);
-    assert_int_equal(write(pair->fds[1], "x", 1), 1);
-    assert_int_equal(bk_group_wait(group), BK_OK);
-    assert_int_equal(pair->ready, BK_READABLE);
+static void forget_other(struct bk__put_off *put_off)
+{
+    struct work *work = bk__container_of(put_off, struct work, put_off);
 
-    bk_deadline before = bk_deadline_push(10);
-    assert_int_equal(bk_watch_wait(pair->watch, BK_READABLE, NULL), BK_ETIMEDOUT);
-    bk_deadline_pop(before);
+    work->runs++;
+    bk__loop_forget(&work->other->put_off);
+}
 
-    close(pair->fds[1]); /* a hang-up counts as readable */
-    assert_int_equal(bk_watch_wait(pair->watch, BK_READABLE, &ready), BK_OK);
-    bk_watch_free(pair->watch);
-    bk_watch_free(NULL);
-    close(pair->fds[0]);
+static void test_forgotten_work_does_not_run(void **state)
+{
+    struct bk_loop *loop = fiber_run_open(&real_clock);
+    struct work one = {.put_off.fn = count_run};
+    struct work two = {.put_off.fn = forget_other, .other = &one};
+
+    (void)state;
+    bk__loop_forget(&one.put_off); /* it is not due */
+    bk__loop_put_off(loop, &one.put_off);
+    bk__loop_forget(&one.put_off);
+    bk__loop_forget(&one.put_off);
+    assert_false(bk__loop_turn(loop, 0));
+    bk__loop_put_off(loop, &two.put_off);
+    bk__loop_put_off(loop, &one.put_off);
+    assert_true(bk__loop_turn(loop, 0)); /* two runs, and forgets one that was to run after it */
+    assert_int_equal(two.runs, 1);
+    assert_int_equal(one.runs, 0);
+    bk__loop_put_off(loop, &one.put_off);
+    bk__loop_turn(loop, 0);
+    assert_int_equal(one.runs, 1);
+    fiber_run_close(loop);
+}
+
+static void put_off_again(struct bk__put_off *put_off)
+{
+    struct work *work = bk__container_of(put_off, struct work, put_off);
+
+    if (++work->runs < work->rounds)
+        bk__loop_put_off(bk__loop_current, put_off);
+}
+
+static void test_work_that_puts_itself_off_lets_the_loop_turn_and_keeps_it_awake(void **state)
+{
+    struct bk_loop *loop = fiber_run_open(&real_clock);
+    struct work work = {.put_off.fn = put_off_again, .rounds = 3};
+    uint64_t start = bk_now_ns();
+
+    (void)state;
+    bk__loop_put_off(loop, &work.put_off);
+    for (int turn = 1; turn <= 3; turn++) {
+        assert_true(bk__loop_turn(loop, 8000));
+        assert_int_equal(work.runs, turn);
+    }
+    assert_true(bk_now_ns() - start < 4000000000u);
+    assert_false(bk__loop_turn(loop, 0));
+    fiber_run_close(loop);
+}
+
+static void wake_fiber(struct bk__put_off *put_off)
+{
+    struct work *work = bk__container_of(put_off, struct work, put_off);
+
+    work->runs++;
+    bk_fiber_wake(work->fiber);
+}
+
+static bk_err waits_for_work(void *data)
+{
+    struct work *work = data;
+
+    work->fiber = bk_fiber_self();
+    bk__loop_put_off(bk__loop_current, &work->put_off);
+    while (work->runs == 0)
+        assert_int_equal(bk_fiber_park(), BK_OK);
     return BK_OK;
 }
 
-static void test_a_watch_wakes_whom_it_concerns(void **state)
+static void test_the_loop_does_not_sleep_when_work_wakes_a_fiber(void **state)
 {
-    struct pair pair = {0};
+    struct bk_loop *loop = fiber_run_open(&real_clock);
+    struct work work = {.put_off.fn = wake_fiber};
+    uint64_t start = bk_now_ns();
 
     (void)state;
-    run_fibers_with(&(struct bk__loop_opts){.virtual_clock = false}, watches, &pair);
+    assert_int_equal(bk_spawn("waits", waits_for_work, &work), BK_OK);
+    assert_true(bk__loop_turn(loop, 8000)); /* the fiber parks, the work wakes it */
+    assert_int_equal(work.runs, 1);
+    bk__loop_turn(loop, 0);
+    assert_int_equal(loop->fiber_count, 0);
+    assert_true(bk_now_ns() - start < 4000000000u);
+    fiber_run_close(loop);
 }
 
-static bk_err watches_a_file(void *data)
+static void put_off_by_post(void *data)
 {
-    bk_watch *watch;
-    int fd = open("/proc/self/exe", O_RDONLY);
+    struct work *work = data;
 
-    (void)data;
-    assert_true(fd >= 0);
-    assert_int_equal(bk_watch_new(fd, &watch), BK_EIO);
-    assert_non_null(strstr(bk_error_chain()->message.ptr, "cannot watch descriptor"));
-    close(fd);
+    bk__loop_put_off(bk__loop_current, &work->put_off);
+}
+
+static void test_what_a_callback_puts_off_runs_before_the_next_sleep(void **state)
+{
+    struct bk_loop *loop = fiber_run_open(&real_clock);
+    struct work work = {.put_off.fn = count_run};
+    uint64_t start = bk_now_ns();
+
+    (void)state;
+    assert_int_equal(bk__loop_post(loop, put_off_by_post, &work), BK_OK);
+    while (!bk__loop_turn(loop, 8000)) {
+        /* what the post put off counts as something to do */
+    }
+    assert_int_equal(work.runs, 0);
+    bk__loop_turn(loop, 8000);
+    assert_int_equal(work.runs, 1);
+    assert_true(bk_now_ns() - start < 4000000000u);
+    fiber_run_close(loop);
+}
+
+static void note_work(struct bk__put_off *put_off)
+{
+    (void)put_off;
+    order.fired[order.count++] = 'w';
+}
+
+static bk_err puts_off_and_sets(void *data)
+{
+    bk__loop_put_off(bk__loop_current, data);
+    order.timers[0].fn = on_fire;
+    bk__timer_set(bk__loop_current, &order.timers[0], bk__loop_current->clock.now_ms);
+    order.fired[order.count++] = 'f';
     return BK_OK;
 }
 
-static void test_a_regular_file_cannot_be_watched(void **state)
+static void test_fibers_and_timers_run_before_what_they_put_off(void **state)
 {
+    struct bk_loop *loop = fiber_run_open(NULL);
+    struct bk__put_off work = {.fn = note_work};
+
     (void)state;
-    run_fibers(watches_a_file, NULL);
+    memset(&order, 0, sizeof order);
+    assert_int_equal(bk_spawn("one", puts_off_and_sets, &work), BK_OK);
+    assert_int_equal(bk_spawn("two", puts_off_and_sets, &work), BK_OK);
+    bk__loop_turn(loop, 0);
+    assert_string_equal(order.fired, "ff0w");
+    fiber_run_close(loop);
+}
+
+static void free_itself(struct bk__put_off *put_off)
+{
+    struct work *work = bk__container_of(put_off, struct work, put_off);
+
+    work->other->runs++;
+    free(work);
+}
+
+static void test_work_may_free_what_it_lies_in(void **state)
+{
+    struct bk_loop *loop = fiber_run_open(&real_clock);
+    struct work seen = {.runs = 0};
+
+    (void)state;
+    for (int i = 0; i < 2; i++) {
+        struct work *work = calloc(1, sizeof *work);
+        work->put_off.fn = free_itself;
+        work->other = &seen;
+        bk__loop_put_off(loop, &work->put_off);
+    }
+    bk__loop_turn(loop, 0);
+    assert_int_equal(seen.runs, 2);
+    fiber_run_close(loop);
 }
 
 /* --- stacks ----------------------------------------------------------------------------------- */
@@ -269,8 +398,13 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_timers_fire_in_order_and_only_when_set),
         cmocka_unit_test(test_posts_of_other_threads_arrive_once_each),
-        cmocka_unit_test(test_a_watch_wakes_whom_it_concerns),
-        cmocka_unit_test(test_a_regular_file_cannot_be_watched),
+        cmocka_unit_test(test_work_runs_once_however_often_it_is_put_off),
+        cmocka_unit_test(test_forgotten_work_does_not_run),
+        cmocka_unit_test(test_work_that_puts_itself_off_lets_the_loop_turn_and_keeps_it_awake),
+        cmocka_unit_test(test_the_loop_does_not_sleep_when_work_wakes_a_fiber),
+        cmocka_unit_test(test_what_a_callback_puts_off_runs_before_the_next_sleep),
+        cmocka_unit_test(test_fibers_and_timers_run_before_what_they_put_off),
+        cmocka_unit_test(test_work_may_free_what_it_lies_in),
         cmocka_unit_test(test_the_stack_used_last_is_used_next),
         cmocka_unit_test(test_pages_that_nobody_needs_are_given_back),
         cmocka_unit_test(test_the_guard_page_ends_the_process),

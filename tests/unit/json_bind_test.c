@@ -13,6 +13,7 @@
 
 #include "../harness/aborts.h"
 #include "core/arena.h"
+#include "json/bind.h"
 #include "text.h"
 
 static const char *const colours[] = {"red", "green", "blue", NULL};
@@ -518,6 +519,66 @@ static void test_a_default_may_be_any_json(void **state)
     assert_int_equal(out.at, 2000000);
 }
 
+static const bk_field *order_field(const char *member)
+{
+    const bk_desc *desc = order_desc();
+    for (size_t i = 0; i < desc->count; i++) {
+        if (strcmp(desc->fields[i].member, member) == 0)
+            return &desc->fields[i];
+    }
+    return NULL;
+}
+
+struct holder {
+    struct order order;
+};
+BK_DESCRIBE(holder_desc, struct holder, BK_STRUCT(order, order_desc))
+
+static void test_what_was_stored_is_bound_without_the_rules_for_clients(void **state)
+{
+    const bk_field *field = &holder_desc()->fields[0];
+    struct order order;
+
+    (void)state;
+    memset(&order, 0x5a, sizeof(order));
+    bk_str json = BK_LIT("{\"id\":9,\"name\":\"far too long\",\"slug\":\"NO SLUG\",\"code\":\"x\","
+                         "\"small\":99,\"price\":-1,\"tags\":[\"1\",\"2\",\"3\",\"4\"]}");
+    assert_int_equal(bk__bind_stored(arena, json, field, &order), BK_OK);
+    assert_int_equal(order.id, 9);
+    assert_text(order.name, "far too long");
+    assert_text(order.slug, "NO SLUG");
+    assert_text(order.code, "x");
+    assert_int_equal(order.small, 99);
+    assert_true(order.price == -1);
+    assert_int_equal(order.tags.count, 4);
+    assert_false(order.has_colour); /* nor are there defaults */
+    assert_int_equal(bk__bind_stored(arena, BK_LIT("{\"name\":null}"), field, &order), BK_OK);
+    assert_absent(order.name);
+    assert_int_equal(bk__bind_stored(arena, BK_LIT("{}"), field, &order), BK_OK);
+}
+
+static void test_what_was_stored_must_have_the_types(void **state)
+{
+    const bk_field *field = &holder_desc()->fields[0];
+    struct order order;
+    bk_array tags = {&order, 7};
+    size_t count;
+
+    (void)state;
+    memset(&order, 0x5a, sizeof(order));
+    assert_int_equal(bk__bind_stored(arena, BK_LIT("{\"id\":\"9\"}"), field, &order), BK_EINTERNAL);
+    assert_true(all_zero(&order, sizeof(order)));
+    assert_non_null(strstr(bk_error_chain()->message.ptr, "/id"));
+    (void)bk_error_fields(&count);
+    assert_int_equal(count, 0); /* those are for clients */
+    assert_int_equal(bk__bind_stored(arena, BK_LIT("{"), field, &order), BK_EINTERNAL);
+    assert_non_null(strstr(bk_error_chain()->message.ptr, "no JSON"));
+    assert_int_equal(bk__bind_stored(arena, BK_LIT("{}{}"), field, &order), BK_EINTERNAL);
+    assert_int_equal(bk__bind_stored(arena, BK_LIT("{}"), order_field("tags"), &tags),
+                     BK_EINTERNAL);
+    assert_null(tags.items);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -546,6 +607,8 @@ int main(void)
         cmocka_unit_test(test_the_number_of_values_is_bounded),
         cmocka_unit_test(test_a_wrong_default_stops_the_program),
         cmocka_unit_test(test_a_default_may_be_any_json),
+        cmocka_unit_test(test_what_was_stored_is_bound_without_the_rules_for_clients),
+        cmocka_unit_test(test_what_was_stored_must_have_the_types),
     };
     return cmocka_run_group_tests_name("json/bind", tests, set_up, tear_down);
 }

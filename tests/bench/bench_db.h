@@ -1,0 +1,12 @@
+/*
+ * bench_db.h: the paths of the bench server that need PostgreSQL.
+ */
+#ifndef BENCH_DB_H
+#define BENCH_DB_H
+
+#include <backend/backend.h>
+
+/* Adds them to @p router. @p db: the pool; NULL: they answer 503. */
+void bench_db_routes(bk_router *router, bk_pg *db);
+
+#endif
