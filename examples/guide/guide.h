@@ -14,6 +14,9 @@ void binding_routes(bk_router *router);
 void middleware_routes(bk_router *router);
 void fibers_routes(bk_router *router);
 
+bk_pg *migrations_declare(bk_app *app);
+bk_err migrations_up(bk_pg *db);
+
 bk_err fibers_start(bk_app *app, void *data, void **state);
 void fibers_stop(bk_app *app, void *state);
 

@@ -81,6 +81,9 @@ typedef struct bk_str {
 #define BK_LIT(literal) ((bk_str){"" literal, sizeof(literal) - 1})
 #endif
 
+/** A timeout or limit that is switched off. */
+#define BK_UNLIMITED UINT32_MAX
+
 /** A point in time: microseconds since 1970-01-01T00:00:00Z (as PostgreSQL stores it). */
 typedef int64_t bk_time;
 

@@ -14,18 +14,19 @@
  * return bk_app_main(app, argc, argv); // shop migrate up|down|status|plan|baseline|resolve
  * @endcode
  *
- * **A migration is one transaction:** all of its statements and its row in the table `bk_migrations`,
- * or nothing. A file whose first line is `-- no-transaction` runs statement by statement instead, for
- * CREATE INDEX CONCURRENTLY and its like. Where such a one is interrupted it is *unfinished*, and
- * nothing goes on until bk_migrate_resolve().
+ * **A migration is one transaction:** all of its statements and its row in the table
+ * `bk_migrations`, or nothing. A file whose first line is `-- no-transaction` runs statement by
+ * statement instead, for CREATE INDEX CONCURRENTLY and its like. Where such a one is interrupted it
+ * is *unfinished*, and nothing goes on until bk_migrate_resolve().
  *
  * **Instances** that start at the same time take turns by an advisory lock of the database: the
  * first migrates, the others wait and find nothing to do. It belongs to a session, so it is gone
- * when its holder dies, and it needs a connection that does not go through a pooler of transactions.
+ * when its holder dies, and it needs a connection that does not go through a pooler of
+ * transactions.
  *
- * **History is not rewritten:** an applied file that was changed or is missing, and a new one with a
- * version below applied ones, are refused before anything runs. Applied versions above all that the
- * program knows are not: an older release must be able to start.
+ * **History is not rewritten:** an applied file that was changed or is missing, and a new one with
+ * a version below applied ones, are refused before anything runs. Applied versions above all that
+ * the program knows are not: an older release must be able to start.
  *
  * In a transaction each statement waits at most lock_timeout_ms for a lock, for all who come later
  * wait behind it; then the migration is rolled back and tried again.
@@ -56,20 +57,21 @@ typedef struct bk_migrations {
     size_t              count; /**< How many. */
 } bk_migrations;
 
-/** Hears what is being done. @param line  For a person, without a newline. Borrowed for the call. */
+/** Hears what is being done. @param line  For a person, without a newline. Borrowed for the call.
+ */
 typedef void (*bk_migrate_say_fn)(const char *line, void *data);
 
 /** How to migrate. Zero means default. */
 typedef struct bk_migrate_opts {
-    int64_t to; /**< Up to this version, which is applied; down to it, which stays. Default: up to the
-                     last; down by `steps`. */
-    uint32_t steps;           /**< Down: how many. Default 1; BK_UNLIMITED: all. */
-    bool     dry_run;         /**< Say which would run, and their SQL; change nothing. */
-    bool     out_of_order;    /**< Up: also those with a version below applied ones. */
-    bool     no_wait;         /**< BK_EAGAIN at once when another instance migrates. */
-    uint32_t wait_ms;         /**< Longest wait for it. Default 10 min; BK_UNLIMITED. */
-    uint32_t connect_ms;      /**< How long to go on trying when there is no server. Default: no longer
-                                   than the pool's acquire_ms. */
+    int64_t to; /**< Up to this version, which is applied; down to it, which stays. Default: up to
+                   the last; down by `steps`. */
+    uint32_t steps;        /**< Down: how many. Default 1; BK_UNLIMITED: all. */
+    bool     dry_run;      /**< Say which would run, and their SQL; change nothing. */
+    bool     out_of_order; /**< Up: also those with a version below applied ones. */
+    bool     no_wait;      /**< BK_EAGAIN at once when another instance migrates. */
+    uint32_t wait_ms;      /**< Longest wait for it. Default 10 min; BK_UNLIMITED. */
+    uint32_t connect_ms;   /**< How long to go on trying when there is no server. Default: no longer
+                                than the pool's acquire_ms. */
     uint32_t lock_timeout_ms; /**< Longest wait of a statement for a lock. Default 5 s;
                                    BK_UNLIMITED. */
     uint32_t lock_attempts;   /**< Runs in all of a migration that waited too long for a lock.
@@ -82,22 +84,22 @@ typedef struct bk_migrate_opts {
 typedef enum bk_migration_state {
     BK_MIGRATION_APPLIED,
     BK_MIGRATION_PENDING,
-    BK_MIGRATION_LATE,      /**< Pending, but one with a higher version is applied. Refused. */
-    BK_MIGRATION_CHANGED,   /**< Applied, and its file is another now. Refused. */
-    BK_MIGRATION_MISSING,   /**< Applied, and the program has no such file. Refused. */
+    BK_MIGRATION_LATE,       /**< Pending, but one with a higher version is applied. Refused. */
+    BK_MIGRATION_CHANGED,    /**< Applied, and its file is another now. Refused. */
+    BK_MIGRATION_MISSING,    /**< Applied, and the program has no such file. Refused. */
     BK_MIGRATION_UNFINISHED, /**< Without a transaction, and interrupted or failed. Refused. */
-    BK_MIGRATION_NEWER /**< Applied by a later release: above all versions of this program. */
+    BK_MIGRATION_NEWER       /**< Applied by a later release: above all versions of this program. */
 } bk_migration_state;
 
 /** One line of bk_migrate_status(). */
 typedef struct bk_migration_entry {
-    int64_t             version;     /**< Its number. */
-    bk_str              name;        /**< As it was applied, else as the program has it. */
-    bk_migration_state  state;       /**< How it stands. */
-    bk_time             applied_at;  /**< 0 while it is not applied. */
-    int64_t             duration_ms; /**< What it took; 0 likewise and after a baseline. */
-    bk_str              unfinished;  /**< Where it stopped: "up: db/0007_index.up.sql:3". Absent: it did not. */
-    const bk_migration *migration;   /**< NULL: the program does not have it. */
+    int64_t            version;     /**< Its number. */
+    bk_str             name;        /**< As it was applied, else as the program has it. */
+    bk_migration_state state;       /**< How it stands. */
+    bk_time            applied_at;  /**< 0 while it is not applied. */
+    int64_t            duration_ms; /**< What it took; 0 likewise and after a baseline. */
+    bk_str unfinished; /**< Where it stopped: "up: db/0007_index.up.sql:3". Absent: it did not. */
+    const bk_migration *migration; /**< NULL: the program does not have it. */
 } bk_migration_entry;
 
 /** The state in one word: "pending". Static. @threads Any. */
@@ -140,11 +142,12 @@ BK_API BK_NODISCARD BK_YIELDS bk_err bk_migrate_status(bk_pg *pg, const bk_migra
 /** Notes those up to @p version as applied without running them: for a database that has them
  *  already, by other means. @param count  Receives how many. May be NULL. */
 BK_API BK_NODISCARD BK_YIELDS bk_err bk_migrate_baseline(bk_pg *pg, const bk_migrations *set,
-                                                         int64_t version,
+                                                         int64_t                version,
                                                          const bk_migrate_opts *opts,
-                                                         size_t *count);
+                                                         size_t                *count);
 
-/** After a look at the database: notes one that is unfinished, changed, missing or late as what it is.
+/** After a look at the database: notes one that is unfinished, changed, missing or late as what it
+ * is.
  *  @param applied  True: applied, as its file is now. False: not applied, so that it runs again. */
 BK_API BK_NODISCARD BK_YIELDS bk_err bk_migrate_resolve(bk_pg *pg, const bk_migrations *set,
                                                         int64_t version, bool applied,

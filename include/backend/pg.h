@@ -135,8 +135,8 @@ BK_API BK_NODISCARD BK_YIELDS bk_err bk_pg_each(bk_pg *pg, const char *sql, bk_a
                                                 bk_desc_fn desc, bk_pg_row_fn fn, void *data);
 
 /** Writes the rows of @p sql as a JSON array of objects with the columns as keys, straight from
- *  what the server sent. Numbers and booleans are JSON's, json and jsonb go in as they are, times
- *  are RFC 3339, the rest are strings. Nothing is written on error. */
+ *  what the server sent. Numbers and booleans are JSON's, json and jsonb go in as they are, arrays
+ *  are JSON's, times are RFC 3339, the rest are strings. Nothing is written on error. */
 BK_API BK_NODISCARD BK_YIELDS bk_err bk_pg_json(bk_pg *pg, const char *sql, bk_args args,
                                                 bk_json_writer *writer);
 

@@ -35,11 +35,11 @@ typedef struct bk_pool_opts {
     uint32_t waiting;     /**< Fibers in line; the next gets 503 at once. Default 10,000. */
     uint32_t acquire_ms;  /**< Longest wait in line; then 503. Default 5 s. */
     uint32_t idle_ms;     /**< Unused for so long: closed, down to min. Default 60 s. */
-    uint32_t lifetime_ms; /**< Open for so long: replaced once it is free. Each one's own lifetime is
-                               up to a tenth shorter, so that not all end at once. Default 30 min. */
+    uint32_t lifetime_ms; /**< Open for so long: replaced once it is free. Each one's own is up to a
+                               tenth shorter, so that not all end at once. Default 30 min. */
     uint32_t connecting;  /**< Being opened at a time. Default 4. */
     uint32_t connect_ms;  /**< Longest that opening one may take. Default 5 s. */
-    bool     lazy;        /**< Open none before it is needed: min is what is kept, not what is made. */
+    bool     lazy;        /**< Open none before it is needed: min is kept, but not made. */
 } bk_pool_opts;
 
 /** What a pool looks like now, and what it has done since it started. */
@@ -72,7 +72,8 @@ typedef struct bk_pool_type {
     /** Closes one. On the loop's stack or any fiber: it must not wait. */
     void (*close)(void *data, void *resource);
 
-    /** Looks whether an idle one still works, without waiting, before it is lent. May be NULL. */
+    /** Looks whether one that was idle for a while still works, without waiting, before it is lent.
+     *  May be NULL. */
     bool (*works)(void *data, void *resource);
 } bk_pool_type;
 

@@ -45,9 +45,6 @@ typedef enum bk_method {
 /** "GET" for BK_METHOD_GET, and so on. Static. @threads Any. */
 BK_API const char *bk_method_name(bk_method method);
 
-/** A timeout or limit that is switched off. */
-#define BK_UNLIMITED UINT32_MAX
-
 /** Settings of one route. Zero means default; descriptions serve the API docs. */
 typedef struct bk_route_opts {
     const char          *name;             /**< For logs and docs. Default: the pattern. */

@@ -1,8 +1,8 @@
 /*
  * main_migrate.c: migrations from the command line. See main_migrate.h and <backend/migrate.h>.
  *
- * The app is started without its worker: on_worker_start may well read tables that do not exist yet.
- * What runs are its parts, the pool among them, and one fiber.
+ * The app is started without its worker: on_worker_start may well read tables that do not exist
+ * yet. What runs are its parts, the pool among them, and one fiber.
  */
 #include "app/main_migrate.h"
 
@@ -165,8 +165,8 @@ static bk_err run_resolve(struct command *command)
 }
 
 static const struct verb verbs[] = {
-    {"up", run_up, "tdonw"},     {"down", run_down, "tdnw"},        {"status", run_status, "w"},
-    {"plan", run_plan, "tow"},   {"baseline", run_baseline, "nw"}, {"resolve", run_resolve, "nw"},
+    {"up", run_up, "tdonw"},   {"down", run_down, "tdnw"},       {"status", run_status, "w"},
+    {"plan", run_plan, "tow"}, {"baseline", run_baseline, "nw"}, {"resolve", run_resolve, "nw"},
 };
 
 static const struct verb *find_verb(const char *name)
@@ -232,9 +232,12 @@ static bool set_words(struct command *command, int count, char **words)
 static int read_command(struct command *command, int argc, char **argv)
 {
     static const struct option options[] = {
-        {"to", required_argument, NULL, 't'},     {"dry-run", no_argument, NULL, 'd'},
-        {"out-of-order", no_argument, NULL, 'o'}, {"no-wait", no_argument, NULL, 'n'},
-        {"wait", required_argument, NULL, 'w'},   {"help", no_argument, NULL, 'h'},
+        {"to", required_argument, NULL, 't'},
+        {"dry-run", no_argument, NULL, 'd'},
+        {"out-of-order", no_argument, NULL, 'o'},
+        {"no-wait", no_argument, NULL, 'n'},
+        {"wait", required_argument, NULL, 'w'},
+        {"help", no_argument, NULL, 'h'},
         {NULL, 0, NULL, 0},
     };
     int option;

@@ -59,6 +59,8 @@ static unsigned readiness(uint32_t events)
         ready |= BK_READABLE;
     if ((events & (EPOLLOUT | EPOLLHUP | EPOLLERR)) != 0)
         ready |= BK_WRITABLE;
+    if ((events & (EPOLLRDHUP | EPOLLHUP | EPOLLERR)) != 0)
+        ready |= BK__HUNG_UP;
     return ready;
 }
 

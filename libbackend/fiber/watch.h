@@ -14,13 +14,17 @@
 
 struct bk_loop;
 
+/* Beside BK_READABLE and BK_WRITABLE: the peer has closed, so there is an end to be read behind the
+ * bytes that came with it. No other event will tell of it. */
+#define BK__HUNG_UP 4u
+
 /* A descriptor whose readiness is told to a function, on the loop's stack: for connections that
  * many fibers share. What bk_watch is made of, too. */
 struct bk__io {
     struct bk_loop *loop;
     int fd; /* non-blocking, borrowed; -1 while it is not registered */
-    /* @p ready: BK_READABLE, BK_WRITABLE or both; an error or a hang-up counts as both. Told once
-     * per change: read and write until EAGAIN or a short count. May remove any bk__io and free
+    /* @p ready: BK_READABLE, BK_WRITABLE, BK__HUNG_UP; an error counts as all. Told once per change:
+     * read and write until EAGAIN or a short count, after BK__HUNG_UP until the end of the stream. May remove any bk__io and free
      * what it lies in. */
     void (*fn)(struct bk__io *io, unsigned ready);
 };

@@ -1,9 +1,9 @@
 /*
  * apply.c: one migration, statement by statement. See apply.h.
  *
- * In a transaction its row is written with it, so that the database never says otherwise than it is.
- * Without one, the row comes first and says which statement is running, so that whatever ends the
- * process leaves behind where it was.
+ * In a transaction its row is written with it, so that the database never says otherwise than it
+ * is. Without one, the row comes first and says which statement is running, so that whatever ends
+ * the process leaves behind where it was.
  */
 #include "migrate/apply.h"
 
@@ -80,7 +80,7 @@ static bk_err note_done(bk_pg *pg, const struct work *work)
 
 static bk_err limit_lock_waits(bk_pg *tx, uint32_t ms)
 {
-    if (ms == BK__MIGRATE_UNLIMITED)
+    if (ms == BK_UNLIMITED)
         return BK_OK;
     bk_str value = bk_arena_printf(bk_fiber_arena(), "%ums", ms);
     return bk_pg_exec(tx, "SELECT set_config('lock_timeout', $1, true)", BK_ARGS(bk_text(value)),
@@ -100,9 +100,10 @@ static bk_err run_in_transaction(bk_pg *tx, void *data)
         bool cannot = strcmp(bk_pg_sqlstate(), NOT_IN_A_TRANSACTION) == 0;
         return bk_context(err, "%s:%d: this failed, and nothing of the file is done%s",
                           file_of(work->step), it->line,
-                          cannot ? "; what cannot be in a transaction needs a file whose first line "
-                                   "is \"-- no-transaction\""
-                                 : "");
+                          cannot
+                              ? "; what cannot be in a transaction needs a file whose first line "
+                                "is \"-- no-transaction\""
+                              : "");
     }
     return bk_context(note_done(tx, work), "while noting %s in %s", file_of(work->step),
                       work->store->table);
@@ -110,7 +111,7 @@ static bk_err run_in_transaction(bk_pg *tx, void *data)
 
 static bk_err apply_in_transaction(bk_pg *session, struct work *work)
 {
-    static const bk_pg_tx_opts unhurried = {.max_ms = BK__MIGRATE_UNLIMITED};
+    static const bk_pg_tx_opts unhurried = {.max_ms = BK_UNLIMITED};
     uint64_t pause = LOCK_PAUSE_MS;
 
     for (uint32_t attempt = 1;; attempt++) {

@@ -4,9 +4,9 @@
  * All of it happens on one connection. So when that is lost, the lock and the transaction that it
  * guards are lost together, and nobody else can have begun in between.
  *
- * The lock is asked for again and again rather than waited for in the server: a statement that waits
- * has a snapshot, CREATE INDEX CONCURRENTLY waits for all older snapshots to go, and the two would be
- * a deadlock.
+ * The lock is asked for again and again rather than waited for in the server: a statement that
+ * waits has a snapshot, CREATE INDEX CONCURRENTLY waits for all older snapshots to go, and the two
+ * would be a deadlock.
  */
 #include <backend/migrate.h>
 
@@ -80,9 +80,11 @@ static bk_err take_lock(bk_pg *session, const bk_migrate_opts *opts)
         if (opts->no_wait)
             return bk_fail(BK_EAGAIN, "another instance is migrating this database");
         uint64_t now = bk_now_ms();
-        if (opts->wait_ms != BK__MIGRATE_UNLIMITED && now - begin >= opts->wait_ms)
-            return bk_fail(BK_ETIMEDOUT, "another instance is still migrating this database after "
-                                         "%u ms", opts->wait_ms);
+        if (opts->wait_ms != BK_UNLIMITED && now - begin >= opts->wait_ms)
+            return bk_fail(BK_ETIMEDOUT,
+                           "another instance is still migrating this database after "
+                           "%u ms",
+                           opts->wait_ms);
         if (now >= say_at) {
             bk__migrate_say(opts, "another instance is migrating; waiting");
             say_at = now + LOCK_SAY_MS;
@@ -110,8 +112,7 @@ static bk_err run(bk_pg *pg, struct job *job)
     BK_TRY(bk__migrations_check(job->set));
     for (;;) {
         bk_err err = bk_pg_session(pg, run_job, job);
-        if (job->connected || err != BK_EUNAVAILABLE ||
-            bk_now_ms() - begin >= job->opts.connect_ms)
+        if (job->connected || err != BK_EUNAVAILABLE || bk_now_ms() - begin >= job->opts.connect_ms)
             return err;
         if (!said)
             bk__migrate_say(&job->opts, "no connection yet; waiting");

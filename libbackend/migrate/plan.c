@@ -1,5 +1,6 @@
 /*
- * plan.c: decides, from two sorted lists, how each migration stands and which are to run. See plan.h.
+ * plan.c: decides, from two sorted lists, how each migration stands and which are to run. See
+ * plan.h.
  *
  * Knows no database and changes nothing. Its one principle: where history is not what the program
  * thinks it is, nobody but a person can say what is right, so nothing runs.
@@ -15,9 +16,12 @@
 const char *bk_migration_state_name(bk_migration_state state)
 {
     static const char *const names[] = {
-        [BK_MIGRATION_APPLIED] = "applied",       [BK_MIGRATION_PENDING] = "pending",
-        [BK_MIGRATION_LATE] = "late",             [BK_MIGRATION_CHANGED] = "changed",
-        [BK_MIGRATION_MISSING] = "missing",       [BK_MIGRATION_NEWER] = "newer",
+        [BK_MIGRATION_APPLIED] = "applied",
+        [BK_MIGRATION_PENDING] = "pending",
+        [BK_MIGRATION_LATE] = "late",
+        [BK_MIGRATION_CHANGED] = "changed",
+        [BK_MIGRATION_MISSING] = "missing",
+        [BK_MIGRATION_NEWER] = "newer",
         [BK_MIGRATION_UNFINISHED] = "unfinished",
     };
 
@@ -174,9 +178,10 @@ bk_err bk__plan_up(bk_arena *arena, const struct bk__history *history, const bk_
 static bk_err plan_undoing(const bk_migration_entry *entry, struct bk__plan *out)
 {
     if (entry->migration == NULL)
-        return bk_fail(BK_ECONFLICT,
-                       "migration %lld %.*s was applied by a later release, which alone can undo it",
-                       (long long)entry->version, BK_PRI(entry->name));
+        return bk_fail(
+            BK_ECONFLICT,
+            "migration %lld %.*s was applied by a later release, which alone can undo it",
+            (long long)entry->version, BK_PRI(entry->name));
     if (entry->migration->down_file == NULL)
         return bk_fail(BK_ECONFLICT, "migration %lld %.*s cannot be undone: it has no .down.sql",
                        (long long)entry->version, BK_PRI(entry->name));
@@ -187,9 +192,9 @@ static bk_err plan_undoing(const bk_migration_entry *entry, struct bk__plan *out
 bk_err bk__plan_down(bk_arena *arena, const struct bk__history *history,
                      const bk_migrate_opts *opts, struct bk__plan *out)
 {
-    uint32_t left = opts->to != 0 || opts->steps == BK__MIGRATE_UNLIMITED ? UINT32_MAX
-                    : opts->steps != 0                           ? opts->steps
-                                                                 : 1;
+    uint32_t left = opts->to != 0 || opts->steps == BK_UNLIMITED ? UINT32_MAX
+                    : opts->steps != 0                                    ? opts->steps
+                                                                          : 1;
 
     BK_TRY(refuse_history(history, true));
     if (opts->to != 0 && !has_version(history, opts->to))

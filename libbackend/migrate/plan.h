@@ -1,13 +1,12 @@
 /*
- * plan.h: what a program has and what a database has, laid side by side, and what follows from that.
+ * plan.h: what a program has and what a database has, laid side by side, and what follows from
+ * that.
  */
 #ifndef BK_MIGRATE_PLAN_H
 #define BK_MIGRATE_PLAN_H
 
 #include <backend/migrate.h>
 
-/* As the options' BK_UNLIMITED. */
-#define BK__MIGRATE_UNLIMITED UINT32_MAX
 
 /* A row of bk_migrations. */
 struct bk__applied {

@@ -1,8 +1,8 @@
 /*
  * source.c: what can be known of migrations without a database. See source.h.
  *
- * All that is going to run is cut and looked at before the first statement runs: a missing quote in the
- * third file is no reason to stop after the second.
+ * All that is going to run is cut and looked at before the first statement runs: a missing quote in
+ * the third file is no reason to stop after the second.
  */
 #include "migrate/source.h"
 
@@ -51,9 +51,9 @@ bk_str bk__migration_checksum(bk_arena *arena, const bk_migration *migration)
     unsigned len = 0;
     char *text = bk_arena_alloc(arena, BK__CHECKSUM_LEN);
 
-    bk_assert(
-        EVP_Digest(migration->up.ptr, migration->up.len, sum, &len, EVP_sha256(), NULL) == 1 &&
-        len == sizeof sum);
+    bk_assert(EVP_Digest(migration->up.ptr, migration->up.len, sum, &len, EVP_sha256(), NULL) ==
+                  1 &&
+              len == sizeof sum);
     bk__hex(sum, len, text);
     return bk_str_at(text, BK__CHECKSUM_LEN);
 }

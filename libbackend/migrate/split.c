@@ -114,8 +114,8 @@ static bk_err skip_quoted(struct bk__sql_split *split, const char *what, bool es
     return unclosed(what, line);
 }
 
-/* Strings with only blanks between them, and a line end among those, are one string, which goes on in
- * the way it began. Moves to the next part, if there is one. */
+/* Strings with only blanks between them, and a line end among those, are one string, which goes on
+ * in the way it began. Moves to the next part, if there is one. */
 static bool string_goes_on(struct bk__sql_split *split)
 {
     struct bk__sql_split ahead = *split;

@@ -23,9 +23,9 @@ struct bk__sql_split {
 /* @p sql is borrowed for as long as statements are taken from it. */
 void bk__sql_split_init(struct bk__sql_split *split, bk_str sql);
 
-/* The next statement. @p more becomes false, and @p out is untouched, after the last. Comments between
- * statements belong to none. BK_EINVAL with a line where a quote, a comment or a parenthesis is not
- * closed. */
+/* The next statement. @p more becomes false, and @p out is untouched, after the last. Comments
+ * between statements belong to none. BK_EINVAL with a line where a quote, a comment or a
+ * parenthesis is not closed. */
 bk_err bk__sql_split_next(struct bk__sql_split *split, struct bk__sql_statement *out, bool *more);
 
 #endif

@@ -6,10 +6,11 @@
  *     checksum     text         SHA-256 of the SQL that applied it, in hexadecimal
  *     applied_at   timestamptz
  *     duration_ms  bigint
- *     unfinished   text         where a migration without a transaction is, or stopped; NULL: it is done
+ *     unfinished   text         where a migration without a transaction is, or stopped; NULL: it is
+ * done
  *
- * It lies in the first schema of the search path, and is called by its full name ever after, since a
- * migration may change the search path.
+ * It lies in the first schema of the search path, and is called by its full name ever after, since
+ * a migration may change the search path.
  */
 #ifndef BK_MIGRATE_STORE_H
 #define BK_MIGRATE_STORE_H

@@ -16,24 +16,19 @@
 #include <string.h>
 
 #include <backend/log.h>
+#include <backend/str.h>
 
 #include "core/assert.h"
 #include "pg/conn.h"
 #include "pg/pg.h"
 
 #define MESSAGE_MAX     (256u * 1024 * 1024)
+#define APART_RUNS      1000  /* a statement that failed in a train travels alone for so many runs */
 #define STRAY_CANCEL_MS 10000 /* so long after a cancel request another statement may be hit by it */
 
 static void misunderstood(struct bk__pg_conn *conn)
 {
     bk__pg_conn_break(conn, "the server sent what was not expected");
-}
-
-static struct bk__pg_unit *head_of(const struct bk__pg_conn *conn)
-{
-    if (conn->unit_count == 0)
-        return NULL;
-    return bk__container_of(conn->units.anchor.next, struct bk__pg_unit, link);
 }
 
 /* The call that is being answered; NULL: none is expected to be. */
@@ -97,6 +92,12 @@ static void on_row(struct bk__pg_conn *conn, struct bk__pg_unit *unit, bk_str ro
         misunderstood(conn);
 }
 
+/* What the connection has prepared may be gone after such a statement. */
+static bool drops_prepared(bk_str tag)
+{
+    return bk_str_starts(tag, BK_LIT("DEALLOCATE")) || bk_str_starts(tag, BK_LIT("DISCARD ALL"));
+}
+
 static void on_complete(struct bk__pg_conn *conn, struct bk__pg_unit *unit, bk_str tag)
 {
     struct bk__pg_call *call = call_of(unit);
@@ -111,8 +112,16 @@ static void on_complete(struct bk__pg_conn *conn, struct bk__pg_unit *unit, bk_s
         misunderstood(conn);
         return;
     }
+    if (tag.len != 0)
+        tag.len--; /* its NUL */
+    if (call->statement->verb == BK__PG_VERB_SESSION && drops_prepared(tag))
+        bk__pg_table_doubt(&conn->prepared);
     call->changed = bk__pg_tag_count(tag);
     unit->at++;
+    if (unit->joined) {
+        conn->answering = bk__container_of(unit->link.next, struct bk__pg_unit, link);
+        conn->head_ms = conn->io.loop->clock.now_ms;
+    }
 }
 
 /* --- descriptions ----------------------------------------------------------------------------- */
@@ -158,6 +167,12 @@ static void on_description(struct bk__pg_conn *conn, struct bk__pg_unit *unit, b
 
 /* --- errors and ends -------------------------------------------------------------------------- */
 
+/* Whether its Sync is shared. */
+static bool is_in_train(const struct bk__pg_conn *conn, const struct bk__pg_unit *unit)
+{
+    return unit->joined || conn->answering == unit;
+}
+
 static void on_error(struct bk__pg_conn *conn, struct bk__pg_unit *unit, bk_str body)
 {
     struct bk__pg_error error;
@@ -177,6 +192,8 @@ static void on_error(struct bk__pg_conn *conn, struct bk__pg_unit *unit, bk_str 
         return;
     }
     unit->failed = true;
+    if (is_in_train(conn, unit))
+        unit->one.statement->apart = APART_RUNS;
     unit->hit = !unit->cancelled && conn->cancel_ms != 0 &&
                 conn->io.loop->clock.now_ms - conn->cancel_ms < STRAY_CANCEL_MS &&
                 bk__pg_error_is(&error, BK__PG_CANCELLED);
@@ -188,22 +205,35 @@ static void on_error(struct bk__pg_conn *conn, struct bk__pg_unit *unit, bk_str 
     }
 }
 
+/* Ends the units that a Sync was for. When one of them failed, the server has undone what the others
+ * of its train did. */
 static void on_ready(struct bk__pg_conn *conn, struct bk__pg_unit *unit, bk_str body)
 {
-    if (unit == NULL || body.len != 1 || unit->open || (!unit->failed && unit->at < unit->count)) {
+    if (unit == NULL || body.len != 1 || unit->open ||
+        (!unit->failed && (unit->joined || unit->at < unit->count))) {
         misunderstood(conn);
         return;
     }
+    bool derailed = unit->failed, last, stray = false;
     conn->tx_status = body.ptr[0];
-    bool stray = unit->shared && conn->tx_status != 'I';
-    bk__pg_conn_finish_head(conn, BK__PG_DONE);
+    conn->answering = NULL;
+    do {
+        struct bk__pg_unit *head = bk__pg_conn_answering(conn);
+        last = !head->joined;
+        stray |= head->shared && conn->tx_status != 'I';
+        head->why = "another statement that travelled with it failed";
+        bk__pg_conn_finish_head(conn,
+                                derailed && !head->failed ? BK__PG_NOT_RUN : BK__PG_DONE);
+    } while (!last && !conn->broken);
     if (stray) /* others would run inside that transaction */
         bk__pg_conn_break(conn, "a statement outside of bk_pg_tx() left a transaction open");
 }
 
 static void on_copy_in(struct bk__pg_conn *conn, struct bk__pg_unit *unit)
 {
-    if (unit == NULL || !unit->open || unit->copying) {
+    bool left = unit != NULL && unit->left_ms != 0; /* then CopyFail is on its way */
+
+    if (unit == NULL || (!unit->open && !left) || unit->copying) {
         misunderstood(conn);
         return;
     }
@@ -227,7 +257,7 @@ static void on_notification(struct bk__pg_conn *conn, bk_str body)
 
 static void on_message(struct bk__pg_conn *conn, const struct bk__pg_message *message)
 {
-    struct bk__pg_unit *unit = head_of(conn);
+    struct bk__pg_unit *unit = bk__pg_conn_answering(conn);
     bk_str body = bk_str_at(message->body, message->len);
 
     switch (message->type) {

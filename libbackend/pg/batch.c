@@ -99,16 +99,16 @@ void bk_pg_batch_exec(bk_pg_batch *batch, const char *sql, bk_args args, int64_t
 
 void bk_pg_batch_one(bk_pg_batch *batch, const char *sql, bk_args args, bk_desc_fn desc, void *out)
 {
-    add(batch, sql, args,
-        &(struct bk__pg_sink){.kind = BK__PG_SINK_ONE, .desc = desc, .out = out}, NULL);
+    add(batch, sql, args, &(struct bk__pg_sink){.kind = BK__PG_SINK_ONE, .desc = desc, .out = out},
+        NULL);
 }
 
 void bk_pg_batch_all(bk_pg_batch *batch, const char *sql, bk_args args, bk_desc_fn desc,
                      bk_array *out)
 {
     *out = (bk_array){0};
-    add(batch, sql, args,
-        &(struct bk__pg_sink){.kind = BK__PG_SINK_ALL, .desc = desc, .out = out}, NULL);
+    add(batch, sql, args, &(struct bk__pg_sink){.kind = BK__PG_SINK_ALL, .desc = desc, .out = out},
+        NULL);
 }
 
 bk_err bk_pg_batch_run(bk_pg_batch *batch)

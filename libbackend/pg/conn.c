@@ -21,6 +21,7 @@
 
 #define INPUT_FIRST  (64u * 1024)
 #define INPUT_KEPT   (256u * 1024) /* a larger buffer is given back once it is empty */
+#define TRAIN_MAX    16            /* units that share a Sync */
 #define LOOK_MS      20            /* how often units are looked after whose fiber has left */
 #define CANCEL_MS    5000          /* a cancelled statement that goes on for longer: cut */
 
@@ -73,7 +74,7 @@ static void read_all(struct bk__pg_conn *conn)
         if (got > 0) {
             conn->in_end += (size_t)got;
             bk__pg_conn_parse(conn);
-            if ((size_t)got < room && conn->link->ssl == NULL)
+            if ((size_t)got < room && conn->link->ssl == NULL && !conn->hung_up)
                 return; /* there is no more: the next bytes will be told of */
         } else if (got == 0) {
             bk__pg_conn_break(conn, "the server closed the connection");
@@ -136,12 +137,60 @@ static void leave(struct bk__pg_conn *conn)
         free_conn(conn);
 }
 
+/* --- trains ----------------------------------------------------------------------------------- */
+
+/* Sends the Sync of the train that was begun. */
+static void seal_train(struct bk__pg_conn *conn)
+{
+    struct bk__pg_unit *last = conn->train;
+
+    if (last == NULL)
+        return;
+    bk__pg_put_sync(&conn->out);
+    uint64_t end = conn->written + (conn->out.end - conn->out.start);
+    struct bk__link *it = &last->link;
+    for (uint32_t i = 0; i < conn->train_count; i++, it = it->prev)
+        bk__container_of(it, struct bk__pg_unit, link)->end = end;
+    conn->train = NULL;
+    conn->train_count = 0;
+}
+
+/* Whether what is sent next may share its Sync with others: a simple read that is prepared. */
+static bool may_join(struct bk__pg_conn *conn, const struct bk__pg_work *works, size_t count,
+                     unsigned flags)
+{
+    struct bk__pg_statement *statement = works[0].statement;
+
+    if ((flags & (BK__PG_SEND_SHARED | BK__PG_SEND_APART)) != BK__PG_SEND_SHARED || count != 1 ||
+        !statement->is_read || conn->pool->opts.no_prepare)
+        return false;
+    const struct bk__pg_prepared *entry = bk__pg_table_at(&conn->prepared, statement->slot);
+    if (entry->id != statement->id || entry->stale)
+        return false;
+    if (statement->apart > 0) {
+        statement->apart--;
+        return false;
+    }
+    return true;
+}
+
+/* Puts the unit that was just written behind the others of the train, or begins one. */
+static void join_train(struct bk__pg_conn *conn, struct bk__pg_unit *unit)
+{
+    if (conn->train != NULL)
+        conn->train->joined = true;
+    conn->train = unit;
+    conn->train_count++;
+    unit->end = UINT64_MAX;
+}
+
 /* --- writing ---------------------------------------------------------------------------------- */
 
 static void write_out(struct bk__pg_conn *conn)
 {
     struct bk__pg_out *out = &conn->out;
 
+    seal_train(conn);
     if (conn->since_ns == 0 && conn->unit_count > 0)
         conn->since_ns = bk_now_ns();
     while (out->start < out->end && !conn->write_blocked && !conn->broken) {
@@ -182,6 +231,7 @@ static void on_io(struct bk__io *io, unsigned ready)
     struct bk__pg_conn *conn = bk__container_of(io, struct bk__pg_conn, io);
 
     enter(conn);
+    conn->hung_up |= (ready & BK__HUNG_UP) != 0;
     if ((ready & BK_READABLE) != 0 || conn->link->ssl != NULL)
         read_all(conn);
     if ((ready & BK_WRITABLE) != 0) {
@@ -239,8 +289,11 @@ static struct bk__pg_unit *take_unit(struct bk__pg_conn *conn, size_t count)
 
 static void give_unit(struct bk__pg_pool *pool, struct bk__pg_unit *unit)
 {
-    for (uint32_t i = 0; i < unit->count; i++)
+    for (uint32_t i = 0; i < unit->count; i++) {
         bk__pg_shape_unref(unit->calls[i].shape);
+        if (unit->calls[i].statement != NULL)
+            unit->calls[i].statement->runs--;
+    }
     if (unit->calls != &unit->one)
         free(unit->calls);
     bk__list_push(&pool->spare_units, &unit->link);
@@ -312,12 +365,17 @@ struct bk__pg_unit *bk__pg_conn_send(struct bk__pg_conn *conn, struct bk__pg_wor
                                      size_t count, unsigned flags)
 {
     struct bk__pg_pool *pool = conn->pool;
-    struct bk__pg_unit *unit = take_unit(conn, count);
-    size_t queued = conn->out.end - conn->out.start;
     bool named = !pool->opts.no_prepare && (flags & BK__PG_SEND_UNNAMED) == 0;
     bk_err err = BK_OK;
 
     bk_assert(!conn->broken);
+    if (works[0].statement == NULL)
+        works[0].statement = bk__pg_statement_find(&pool->statements, works[0].sql);
+    bool joins = may_join(conn, works, count, flags);
+    if (!joins || conn->train_count == TRAIN_MAX)
+        seal_train(conn);
+    struct bk__pg_unit *unit = take_unit(conn, count);
+    size_t queued = conn->out.end - conn->out.start;
     unit->pool = pool;
     unit->begin = conn->written + queued;
     for (size_t i = 0; i < count && err == BK_OK; i++) {
@@ -332,9 +390,6 @@ struct bk__pg_unit *bk__pg_conn_send(struct bk__pg_conn *conn, struct bk__pg_wor
     settle_prepared(conn, unit, err == BK_OK);
     if (err != BK_OK) {
         conn->out.end = conn->out.start + queued;
-        for (size_t i = 0; i < count; i++)
-            if (unit->calls[i].statement != NULL)
-                unit->calls[i].statement->runs--;
         give_unit(pool, unit);
         return NULL;
     }
@@ -342,9 +397,13 @@ struct bk__pg_unit *bk__pg_conn_send(struct bk__pg_conn *conn, struct bk__pg_wor
     unit->is_ours = (flags & BK__PG_SEND_OURS) != 0;
     unit->fiber = unit->is_ours ? NULL : bk_fiber_self();
     unit->open = (flags & BK__PG_SEND_OPEN) != 0;
-    if (!unit->open)
-        bk__pg_put_sync(&conn->out);
-    unit->end = unit->open ? UINT64_MAX : conn->written + (conn->out.end - conn->out.start);
+    if (joins) {
+        join_train(conn, unit);
+    } else {
+        if (!unit->open)
+            bk__pg_put_sync(&conn->out);
+        unit->end = unit->open ? UINT64_MAX : conn->written + (conn->out.end - conn->out.start);
+    }
     bk__list_push(&conn->units, &unit->link);
     if (conn->unit_count++ == 0)
         conn->head_ms = loop_ms(conn);
@@ -404,7 +463,7 @@ static void look_after(struct bk__pg_conn *conn)
 {
     if (conn->left_count == 0 || conn->broken)
         return;
-    struct bk__pg_unit *head = bk__container_of(conn->units.anchor.next, struct bk__pg_unit, link);
+    struct bk__pg_unit *head = bk__pg_conn_answering(conn);
     uint64_t now = loop_ms(conn);
     if (head->left_ms != 0 && now - head->left_ms > CANCEL_MS && now - conn->head_ms > CANCEL_MS) {
         bk__pg_conn_break(conn, "no answer to a cancel request");
@@ -509,6 +568,8 @@ void bk__pg_conn_finish_head(struct bk__pg_conn *conn, enum bk__pg_outcome outco
     bool ours_failed = unit->is_ours && unit->failed;
 
     bk__list_remove(&unit->link);
+    if (unit == conn->answering)
+        conn->answering = NULL;
     conn->unit_count--;
     conn->head_ms = loop_ms(conn);
     pool->stats.in_flight--;
@@ -518,8 +579,6 @@ void bk__pg_conn_finish_head(struct bk__pg_conn *conn, enum bk__pg_outcome outco
         conn->left_count--;
     if (unit->failed)
         doubt_prepared(conn, unit);
-    for (uint32_t i = 0; i < unit->count; i++)
-        unit->calls[i].statement->runs--;
     unit->outcome = outcome;
     unit->conn = NULL;
     bool shared = unit->shared;
@@ -540,21 +599,24 @@ void bk__pg_conn_finish_head(struct bk__pg_conn *conn, enum bk__pg_outcome outco
 }
 
 /* What has become of a unit that is on its way while the connection breaks. The server runs units
- * in order, so when it said good-bye, it did so in the first that is not answered. */
+ * in order, so when it said good-bye, it did so in the one that it was answering. */
 static enum bk__pg_outcome outcome_of(const struct bk__pg_conn *conn,
-                                      const struct bk__pg_unit *unit, bool first)
+                                      const struct bk__pg_unit *unit, bool answering)
 {
     if (unit->failed)
         return BK__PG_DONE;
-    if (unit->end > conn->written || (conn->fatal && !first) || conn->pool->opts.read_only)
+    if (unit->end > conn->written || (conn->fatal && !answering) || conn->pool->opts.read_only)
         return BK__PG_NOT_RUN;
     return BK__PG_LOST;
 }
 
 void bk__pg_conn_break(struct bk__pg_conn *conn, const char *why)
 {
+    bool was_busy = conn->busy;
+
     if (conn->broken)
         return;
+    enter(conn);
     conn->broken = true;
     bk__io_remove(&conn->io);
     bk__loop_forget(&conn->turn);
@@ -564,15 +626,17 @@ void bk__pg_conn_break(struct bk__pg_conn *conn, const char *why)
     bk_debug("pg.lost", bk_kv_cstr("pool", conn->pool->members.name), bk_kv_cstr("why", why),
              bk_kv_i64("in_flight", conn->unit_count),
              bk_kv_cstr("server", conn->fatal ? conn->fatal_words : ""));
-    for (bool first = true; conn->unit_count > 0; first = false) {
+    conn->train = NULL;
+    const struct bk__pg_unit *answering = bk__pg_conn_answering(conn);
+    while (conn->unit_count > 0) {
         struct bk__pg_unit *head =
             bk__container_of(conn->units.anchor.next, struct bk__pg_unit, link);
         head->why = conn->fatal ? "the server ended the session" : why;
-        bk__pg_conn_finish_head(conn, outcome_of(conn, head, first));
+        bk__pg_conn_finish_head(conn, outcome_of(conn, head, head == answering));
     }
-    if (!conn->busy)
-        wake_finished(conn);
-    conn->owner->broken(conn);
+    conn->owner->broken(conn); /* first: who goes on may not be given this one again */
+    if (!was_busy)
+        leave(conn);
 }
 
 static void free_conn(struct bk__pg_conn *conn)

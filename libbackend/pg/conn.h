@@ -9,6 +9,11 @@
  *
  *     send -> written -> answered -> Sync answered: done
  *
+ * Simple reads that are sent in one turn form a train: they share one Sync, which saves the server a
+ * transaction and a system call each. Nothing is acknowledged before that Sync is answered, and when
+ * one of them fails the server has undone all, so the others did not run and are sent again, each on
+ * its own.
+ *
  * How a unit ended decides who may try again: one that is known not to have run may be sent once
  * more, one whose answer was lost may not.
  */
@@ -71,6 +76,7 @@ struct bk__pg_unit {
     enum bk__pg_outcome outcome;
     struct bk__pg_error *error; /* in the fiber's arena; NULL: none. Of calls[at] */
     const char *why;          /* of a lost one, static */
+    bool joined;              /* its Sync is that of the unit behind it */
     bool shared;              /* a use of the member ends with it */
     bool is_ours;             /* nobody ever waited: ROLLBACK and the like */
     bool failed;              /* the server said so; what follows up to the Sync did not run */
@@ -106,6 +112,9 @@ struct bk__pg_conn {
     size_t in_start, in_end, in_cap, in_wanted;
     struct bk__list units;    /* on their way */
     struct bk__list finished; /* done, their fibers are to be woken */
+    struct bk__pg_unit *answering; /* of `units`, the one being answered; NULL: the first */
+    struct bk__pg_unit *train;     /* the last of a train whose Sync is not sent yet; NULL: none */
+    uint32_t train_count;          /* units in it */
     uint32_t unit_count, finished_count;
     uint32_t left_count; /* units whose fiber has left */
     uint64_t head_ms;    /* loop time since which the present head is the head */
@@ -119,6 +128,7 @@ struct bk__pg_conn {
     bool write_blocked;  /* the socket takes no more for now */
     bool paused;         /* nothing is to be read for now */
     bool paused_with_input;
+    bool hung_up;        /* the end of the stream is to be read */
     bool busy;           /* on_io() is on the stack: do not free */
     bool close_soon;     /* it was closed meanwhile */
     bool broken;
@@ -144,7 +154,8 @@ enum {
     BK__PG_SEND_SHARED = 1, /* the unit is one use of the shared member */
     BK__PG_SEND_OPEN = 2,   /* without Sync: bk__pg_unit_finish() */
     BK__PG_SEND_OURS = 4,   /* nobody will wait */
-    BK__PG_SEND_UNNAMED = 8 /* prepare nothing */
+    BK__PG_SEND_UNNAMED = 8, /* prepare nothing */
+    BK__PG_SEND_APART = 16   /* in no train */
 };
 
 /* Adds a unit of @p count statements to what leaves at the end of this turn. On the fiber that will
@@ -185,6 +196,14 @@ void bk__pg_conn_break(struct bk__pg_conn *conn, const char *why);
 
 /* answer.c: goes through what was read. Finished units are in conn->finished. */
 void bk__pg_conn_parse(struct bk__pg_conn *conn);
+
+/* The unit that is being answered; NULL: none is on its way. */
+static inline struct bk__pg_unit *bk__pg_conn_answering(const struct bk__pg_conn *conn)
+{
+    if (conn->answering != NULL || conn->unit_count == 0)
+        return conn->answering;
+    return bk__container_of(conn->units.anchor.next, struct bk__pg_unit, link);
+}
 
 /* Ends the head unit. */
 void bk__pg_conn_finish_head(struct bk__pg_conn *conn, enum bk__pg_outcome outcome);

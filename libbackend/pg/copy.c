@@ -2,8 +2,9 @@
  * copy.c: bulk loading by COPY FROM STDIN. See <backend/pg.h>.
  *
  * The statement is sent without its Sync, and the unit stays open while the program adds rows to
- * what leaves. CopyDone or CopyFail ends it, then the Sync (protocol: "COPY Operations"). The server
- * may refuse a row at any time; it takes the rest of them and throws it away until the Sync comes.
+ * what leaves. CopyDone or CopyFail ends it, then the Sync (protocol: "COPY Operations"). The
+ * server may refuse a row at any time; it takes the rest of them and throws it away until the Sync
+ * comes.
  */
 #include <backend/fiber.h>
 

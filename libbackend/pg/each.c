@@ -2,8 +2,9 @@
  * each.c: rows one by one, as they come, in bounded memory.
  *
  * The loop puts what the server sends into a queue, and the fiber takes it out, row by row, into a
- * struct whose memory is used again for the next. Where the queue is full the connection is not read,
- * so the kernel's buffers fill and the server waits: a slow function holds up the server, never more.
+ * struct whose memory is used again for the next. Where the queue is full the connection is not
+ * read, so the kernel's buffers fill and the server waits: a slow function holds up the server,
+ * never more.
  *
  * What must hold: the function is called with the row out of the queue, which may grow and move
  * meanwhile. However the stream ends, the connection is read again.

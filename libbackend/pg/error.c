@@ -108,6 +108,7 @@ static const struct {
     {"25006", BK_EUNAVAILABLE}, /* read_only_sql_transaction: the primary moved away */
     {"57014", BK_ETIMEDOUT},    /* query_canceled */
     {"55P03", BK_EUNAVAILABLE}, /* lock_not_available */
+    {"08P01", BK_EINTERNAL},    /* protocol_violation: so many values, others are wanted */
     {"08", BK_EUNAVAILABLE},    /* connection exceptions */
     {"40", BK_EUNAVAILABLE},    /* serialization failure, deadlock */
     {"53", BK_EUNAVAILABLE},    /* out of resources */

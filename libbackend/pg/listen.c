@@ -1,22 +1,21 @@
 /*
  * listen.c: LISTEN on a connection beside the pool's. See <backend/pg.h>.
  *
- * There is what listeners want, a set of channels, and what the server does. A short-lived fiber, the
- * keeper, brings the second to the first: it connects, says LISTEN and UNLISTEN, waits for the
+ * There is what listeners want, a set of channels, and what the server does. A short-lived fiber,
+ * the keeper, brings the second to the first: it connects, says LISTEN and UNLISTEN, waits for the
  * answers, and ends once there is nothing left to do. Whatever changes what is wanted, or loses the
- * connection, calls look(), which begins a keeper unless there is one. Where the keeper fails, a timer
- * calls look() again, later each time.
+ * connection, calls look(), which begins a keeper unless there is one. Where the keeper fails, a
+ * timer calls look() again, later each time.
  *
  * What must hold: a channel is `heard` only while the server has confirmed LISTEN on the present
- * connection. Between a loss and the next confirmation anything may have been missed, so that is when
- * a gap is told, and not before: who reads the tables then, misses nothing.
+ * connection. Between a loss and the next confirmation anything may have been missed, so that is
+ * when a gap is told, and not before: who reads the tables then, misses nothing.
  */
 #include <stdlib.h>
 #include <string.h>
 
 #include <backend/fiber.h>
 #include <backend/log.h>
-#include <backend/router.h>
 
 #include "core/assert.h"
 #include "core/random.h"
@@ -60,8 +59,8 @@ struct event {
 };
 
 struct bk_pg_listener {
-    struct bk__link link;             /* in channel.listeners; unlinked once the pool has closed */
-    struct bk__pg_listening *all;     /* NULL: the pool has closed */
+    struct bk__link link;         /* in channel.listeners; unlinked once the pool has closed */
+    struct bk__pg_listening *all; /* NULL: the pool has closed */
     struct channel *channel;
     struct bk__list events;
     size_t count, bytes;   /* of events */
@@ -454,7 +453,8 @@ BK_YIELDS static bk_err await_begin(bk_pg_listener *listener)
 {
     const struct bk__pg_listening *all = listener->all;
     uint32_t patience_ms = all->pool->opts.pool.acquire_ms;
-    uint64_t until = patience_ms != BK_UNLIMITED ? all->loop->clock.now_ms + patience_ms : BK__NEVER;
+    uint64_t until =
+        patience_ms != BK_UNLIMITED ? all->loop->clock.now_ms + patience_ms : BK__NEVER;
     bk_err err = BK_OK;
 
     listener->waiting = bk_fiber_self();
@@ -566,8 +566,7 @@ void bk__pg_listening_stop(struct bk__pg_pool *pool)
     bk_assert(!all->keeping); /* no fiber is left but the one that stops the pool */
     bk__timer_stop(all->loop, &all->timer);
     while (!bk__list_empty(&all->channels)) {
-        struct channel *channel =
-            bk__container_of(all->channels.anchor.next, struct channel, link);
+        struct channel *channel = bk__container_of(all->channels.anchor.next, struct channel, link);
         close_listeners(channel);
         free_channel(channel);
     }

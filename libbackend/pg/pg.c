@@ -11,7 +11,6 @@
 #include <backend/fiber.h>
 #include <backend/log.h>
 #include <backend/loop.h>
-#include <backend/router.h>
 
 #include "core/assert.h"
 

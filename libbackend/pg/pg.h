@@ -45,7 +45,8 @@ void bk__pg_open_abandon(struct bk__pg_opening *opening);
 /* How bk__pg_run() is to do it. */
 enum {
     BK__PG_RUN_ALONE = 1, /* on a connection of its own */
-    BK__PG_RUN_OURS = 2   /* the library's own statement: any verb may be */
+    BK__PG_RUN_OURS = 2,  /* the library's own statement: any verb may be */
+    BK__PG_RUN_APART = 4  /* in no train (conn.h), and prepared by itself */
 };
 
 /* Runs @p works as one unit, on the connection of @p pg or on the best of the pool, and again where

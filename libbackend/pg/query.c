@@ -110,6 +110,26 @@ static bk_err end_works(struct bk__pg_work *works, size_t count, const struct bk
 
 /* --- running ---------------------------------------------------------------------------------- */
 
+static void let_go(struct bk__pg_work *works, size_t count)
+{
+    for (size_t i = 0; i < count; i++)
+        works[i].statement->runs--;
+}
+
+/* Finds the statements and has them stay, whatever is looked up until let_go(). */
+static bk_err find_all(bk_pg *pg, struct bk__pg_work *works, size_t count, unsigned flags)
+{
+    for (size_t i = 0; i < count; i++) {
+        bk_err err = bk__pg_find(pg, &works[i], flags);
+        if (err != BK_OK) {
+            let_go(works, i);
+            return err;
+        }
+        works[i].statement->runs++;
+    }
+    return BK_OK;
+}
+
 /* Where it goes. @p mine: the connection is to be given back by whoever asked. */
 static bk_err find_conn(bk_pg *pg, struct bk__pg_work *works, size_t count, unsigned flags,
                         struct bk__pg_conn **conn, bool *mine)
@@ -117,7 +137,6 @@ static bk_err find_conn(bk_pg *pg, struct bk__pg_work *works, size_t count, unsi
     struct bk__pg_pool *pool = pg->pool;
     bool alone = (flags & BK__PG_RUN_ALONE) != 0;
     struct bk__member *member;
-    bk_err err;
 
     *mine = false;
     if (pg->conn != NULL) {
@@ -126,21 +145,16 @@ static bk_err find_conn(bk_pg *pg, struct bk__pg_work *works, size_t count, unsi
             return bk_fail(BK_EUNAVAILABLE, "the connection to the database was lost");
         return BK_OK;
     }
-    for (size_t i = 0; i < count; i++) {
-        alone |= works[i].statement->service_ns > pool->slow_ns;
-        works[i].statement->runs++; /* so that it stays while we wait */
-    }
-    if (alone) {
-        err = bk__pg_hold(pool, conn, __FILE__, __LINE__);
-        *mine = err == BK_OK;
-    } else {
-        err = bk__pool_share(&pool->members, &member);
-        if (err == BK_OK)
-            *conn = bk__container_of(member, struct bk__pg_conn, member);
-    }
     for (size_t i = 0; i < count; i++)
-        works[i].statement->runs--;
-    return err;
+        alone |= works[i].statement->service_ns > pool->slow_ns;
+    if (alone) {
+        BK_TRY(bk__pg_hold(pool, conn, __FILE__, __LINE__));
+        *mine = true;
+        return BK_OK;
+    }
+    BK_TRY(bk__pool_share(&pool->members, &member));
+    *conn = bk__container_of(member, struct bk__pg_conn, member);
+    return BK_OK;
 }
 
 struct bk__pg_unit *bk__pg_send(bk_pg *pg, struct bk__pg_conn *conn, struct bk__pg_work *works,
@@ -171,12 +185,19 @@ static bk_err run_once(bk_pg *pg, struct bk__pg_work *works, size_t count, unsig
     size_t first;
 
     *again = false;
-    for (size_t i = 0; i < count; i++)
-        BK_TRY(bk__pg_find(pg, &works[i], flags));
-    BK_TRY(find_conn(pg, works, count, flags, &conn, &mine));
+    BK_TRY(find_all(pg, works, count, flags));
+    bk_err err = find_conn(pg, works, count, flags, &conn, &mine);
+    if (err != BK_OK) {
+        let_go(works, count);
+        return err;
+    }
     bool shared = pg->conn == NULL && !mine;
+    unsigned send_flags = shared ? BK__PG_SEND_SHARED : 0;
+    if ((flags & BK__PG_RUN_APART) != 0) /* nor does it rely on the Parse of another */
+        send_flags |= BK__PG_SEND_APART | BK__PG_SEND_UNNAMED;
     struct bk__pg_unit *unit =
-        bk__pg_send(pg, conn, works, count, shared ? BK__PG_SEND_SHARED : 0, &first);
+        bk__pg_send(pg, conn, works, count, send_flags, &first);
+    let_go(works, count);
     if (unit == NULL) {
         if (shared)
             bk__pool_put(&pg->pool->members, &conn->member);
@@ -184,7 +205,7 @@ static bk_err run_once(bk_pg *pg, struct bk__pg_work *works, size_t count, unsig
             bk__pg_conn_release(conn);
         return bk_context(BK_EINVAL, "in: %.*s", SQL_SHOWN, works[0].sql);
     }
-    bk_err err = bk__pg_unit_wait(unit);
+    err = bk__pg_unit_wait(unit);
     if (mine)
         bk__pg_conn_release(conn);
     if (err != BK_OK) {
@@ -211,7 +232,7 @@ bk_err bk__pg_run(bk_pg *pg, struct bk__pg_work *works, size_t count, unsigned f
     for (int attempt = 1; again && attempt < ATTEMPTS; attempt++) {
         pg->pool->stats.resent++;
         bk_error_clear();
-        err = run_once(pg, works, count, flags, &again);
+        err = run_once(pg, works, count, flags | BK__PG_RUN_APART, &again);
     }
     return err;
 }

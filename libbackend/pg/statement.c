@@ -103,6 +103,24 @@ enum bk__pg_verb bk__pg_verb_of(const char *sql)
     return BK__PG_VERB_SESSION;
 }
 
+bool bk__pg_is_read(const char *sql)
+{
+    static const char *const select[] = {"SELECT", NULL};
+    static const char *const others[] = {"INTO", "FOR", NULL};
+    const char *at = skip_space(sql);
+    size_t len = word_len(at);
+
+    if (!is_one_of(at, len, select) || strpbrk(at, "(;") != NULL)
+        return false;
+    while (*at != '\0') {
+        len = word_len(at);
+        if (is_one_of(at, len, others))
+            return false;
+        at += len != 0 ? len : 1;
+    }
+    return true;
+}
+
 /* --- the registry ------------------------------------------------------------------------------- */
 
 void bk__pg_statements_init(struct bk__pg_statements *all, uint32_t limit)
@@ -173,6 +191,7 @@ static struct bk__pg_statement *add(struct bk__pg_statements *all, const char *s
     statement->id = all->next_id++;
     statement->slot = slot != UINT32_MAX ? slot : all->count;
     statement->verb = bk__pg_verb_of(sql);
+    statement->is_read = bk__pg_is_read(sql);
     statement->next = all->buckets[hash & all->bucket_mask];
     all->buckets[hash & all->bucket_mask] = statement;
     bk__list_push(&all->lru, &statement->lru_link);
@@ -236,6 +255,12 @@ void bk__pg_table_clear(struct bk__pg_table *table)
 {
     for (uint32_t i = 0; i < table->count; i++)
         bk__pg_prepared_drop(&table->slots[i]);
+}
+
+void bk__pg_table_doubt(struct bk__pg_table *table)
+{
+    for (uint32_t i = 0; i < table->count; i++)
+        table->slots[i].stale = true;
 }
 
 void bk__pg_table_fini(struct bk__pg_table *table)

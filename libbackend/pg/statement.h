@@ -31,6 +31,8 @@ struct bk__pg_statement {
     uint32_t slot;     /* in connections' tables */
     uint32_t runs;     /* on their way now: it stays while there are any */
     enum bk__pg_verb verb;
+    bool is_read;      /* a SELECT that is seen to call no function and lock no row */
+    uint32_t apart;    /* runs that are to have a Sync of their own, since one has failed */
     uint64_t service_ns; /* what the server takes for it, on average; 0: not known */
 };
 
@@ -56,6 +58,10 @@ struct bk__pg_statement *bk__pg_statement_find(struct bk__pg_statements *all, co
 
 enum bk__pg_verb bk__pg_verb_of(const char *sql);
 
+/* True for a SELECT that, as far as its text shows, only reads: no call, no subquery, no INTO, no FOR
+ * UPDATE. */
+bool bk__pg_is_read(const char *sql);
+
 /* What a connection has under a slot. */
 struct bk__pg_prepared {
     uint32_t id;                /* of the statement; 0: nothing */
@@ -76,6 +82,9 @@ struct bk__pg_prepared *bk__pg_table_at(struct bk__pg_table *table, uint32_t slo
 /* Forgets what is prepared under a number, or everything. */
 void bk__pg_prepared_drop(struct bk__pg_prepared *prepared);
 void bk__pg_table_clear(struct bk__pg_table *table);
+
+/* All of it is to be prepared anew; what is on its way stays described. */
+void bk__pg_table_doubt(struct bk__pg_table *table);
 
 void bk__pg_table_fini(struct bk__pg_table *table);
 

@@ -150,6 +150,8 @@ static bk_str secret_of(const char *url)
 
 static bool shows(bk_str text, bk_str secret)
 {
+    if (text.len == 0 || secret.len == 0)
+        return false;
     return memmem(text.ptr, text.len, secret.ptr, secret.len) != NULL ||
            memmem(secret.ptr, secret.len, text.ptr, text.len) != NULL;
 }

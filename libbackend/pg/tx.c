@@ -10,7 +10,6 @@
 
 #include <backend/fiber.h>
 #include <backend/log.h>
-#include <backend/router.h>
 
 #include "core/assert.h"
 #include "core/random.h"

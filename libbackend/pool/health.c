@@ -38,13 +38,13 @@ void bk__pool_check_opts(bk_pool_opts *opts, const char *where)
 {
     fill(&opts->max, 50);
     fill(&opts->min, opts->max < 5 ? opts->max : 5);
-    fill(&opts->waiting, 1000);
+    fill(&opts->waiting, 10000);
     fill(&opts->acquire_ms, 5000);
     fill(&opts->idle_ms, 60000);
     fill(&opts->lifetime_ms, 30 * 60000);
     fill(&opts->connecting, 4);
     fill(&opts->connect_ms, 5000);
-    if (opts->max == BK__POOL_UNLIMITED || opts->waiting == BK__POOL_UNLIMITED)
+    if (opts->max == BK_UNLIMITED || opts->waiting == BK_UNLIMITED)
         bk__setup_error(where, 0, "max and waiting cannot be unlimited");
     if (opts->min > opts->max)
         bk__setup_error(where, 0, "min is %u, more than max, which is %u", opts->min, opts->max);
@@ -52,7 +52,7 @@ void bk__pool_check_opts(bk_pool_opts *opts, const char *where)
 
 uint64_t bk__pool_in(const struct bk__pool *pool, uint32_t ms)
 {
-    return ms == BK__POOL_UNLIMITED ? BK__NEVER : pool->loop->clock.now_ms + ms;
+    return ms == BK_UNLIMITED ? BK__NEVER : pool->loop->clock.now_ms + ms;
 }
 
 /* 0 to @p most, any of them as likely. */
@@ -62,6 +62,33 @@ static uint32_t by_chance(uint32_t most)
 
     bk__random(&number, sizeof number);
     return (uint32_t)(number % ((uint64_t)most + 1));
+}
+
+/* --- limits ----------------------------------------------------------------------------------- */
+
+static uint64_t idle_until(const struct bk__pool *pool, const struct bk__member *member)
+{
+    if (member->state != BK__MEMBER_IDLE || pool->opts.idle_ms == BK_UNLIMITED ||
+        pool->stats.open <= pool->opts.min)
+        return BK__NEVER;
+    return member->idle_since + pool->opts.idle_ms;
+}
+
+/* Sets the timer for what lies ahead of the members. */
+static void look_ahead(struct bk__pool *pool)
+{
+    uint64_t now = pool->loop->clock.now_ms, next = BK__NEVER;
+
+    bk__list_each(it, &pool->members) {
+        const struct bk__member *member = bk__container_of(it, struct bk__member, link);
+        uint64_t idle_end = idle_until(pool, member);
+        if (idle_end < next)
+            next = idle_end;
+        if (member->retire_at > now && member->retire_at < next)
+            next = member->retire_at;
+    }
+    if (next != BK__NEVER)
+        bk__timer_at_least(pool->loop, &pool->timer, next);
 }
 
 /* --- opening ---------------------------------------------------------------------------------- */
@@ -112,7 +139,7 @@ void bk__pool_opened(struct bk__pool *pool, struct bk__member *member)
     bk_assert(pool->loop != NULL && pool->stats.opening != 0);
     uint32_t lifetime = pool->opts.lifetime_ms;
 
-    if (lifetime != BK__POOL_UNLIMITED)
+    if (lifetime != BK_UNLIMITED)
         lifetime -= by_chance(lifetime / 10);
     *member = (struct bk__member){
         .state = BK__MEMBER_IDLE,
@@ -131,7 +158,7 @@ void bk__pool_opened(struct bk__pool *pool, struct bk__member *member)
     pool->retry_at = pool->said_at = pool->busy_since = 0;
     pool->why[0] = '\0';
     bk__pool_settle(pool);
-    bk__pool_look_ahead(pool);
+    look_ahead(pool);
 }
 
 /* Attempts that were under way together and fail together count once. */
@@ -176,31 +203,67 @@ void bk__pool_open_failed(struct bk__pool *pool, bk_str why)
     bk__pool_settle(pool);
 }
 
-/* --- limits ----------------------------------------------------------------------------------- */
+/* --- draining --------------------------------------------------------------------------------- */
 
-static uint64_t idle_until(const struct bk__pool *pool, const struct bk__member *member)
+/* One whose time is over drains whatever is wanted. */
+static bool may_change(const struct bk__pool *pool, const struct bk__member *member,
+                       enum bk__member_state state)
 {
-    if (member->state != BK__MEMBER_IDLE || pool->opts.idle_ms == BK__POOL_UNLIMITED ||
-        pool->stats.open <= pool->opts.min)
-        return BK__NEVER;
-    return member->idle_since + pool->opts.idle_ms;
+    return member->state == state && member->retire_at > pool->loop->clock.now_ms;
 }
 
-void bk__pool_look_ahead(struct bk__pool *pool)
+static struct bk__member *find_least_used(const struct bk__pool *pool)
 {
-    uint64_t now = pool->loop->clock.now_ms, next = BK__NEVER;
+    struct bk__member *found = NULL;
 
     bk__list_each(it, &pool->members) {
-        const struct bk__member *member = bk__container_of(it, struct bk__member, link);
-        uint64_t idle_end = idle_until(pool, member);
-        if (idle_end < next)
-            next = idle_end;
-        if (member->retire_at > now && member->retire_at < next)
-            next = member->retire_at;
+        struct bk__member *member = bk__container_of(it, struct bk__member, link);
+        if (may_change(pool, member, BK__MEMBER_SHARED) &&
+            (found == NULL || member->users <= found->users))
+            found = member;
     }
-    if (next != BK__NEVER)
-        bk__timer_at_least(pool->loop, &pool->timer, next);
+    return found;
 }
+
+static struct bk__member *find_most_used_draining(const struct bk__pool *pool)
+{
+    struct bk__member *found = NULL;
+
+    bk__list_each(it, &pool->members) {
+        struct bk__member *member = bk__container_of(it, struct bk__member, link);
+        if (may_change(pool, member, BK__MEMBER_DRAINING) &&
+            (found == NULL || member->users > found->users))
+            found = member;
+    }
+    return found;
+}
+
+static uint32_t count_draining(const struct bk__pool *pool)
+{
+    uint32_t count = 0;
+
+    bk__list_each(it, &pool->members)
+        count +=
+            may_change(pool, bk__container_of(it, struct bk__member, link), BK__MEMBER_DRAINING);
+    return count;
+}
+
+bool bk__pool_drain(struct bk__pool *pool, uint32_t wanted)
+{
+    uint32_t draining = count_draining(pool);
+    struct bk__member *member;
+    bool given_back = false;
+
+    for (; draining < wanted && (member = find_least_used(pool)) != NULL; draining++)
+        bk__pool_move(pool, member, BK__MEMBER_DRAINING);
+    for (; draining > wanted && (member = find_most_used_draining(pool)) != NULL; draining--) {
+        bk__pool_move(pool, member, BK__MEMBER_SHARED);
+        given_back = true;
+    }
+    return given_back;
+}
+
+/* --- the timer -------------------------------------------------------------------------------- */
 
 /* Goes from the coldest to the warmest: of those above min, the warm ones stay. */
 static void enforce_limits(struct bk__pool *pool)
@@ -225,5 +288,5 @@ void bk__pool_on_timer(struct bk__timer *timer)
 
     enforce_limits(pool);
     bk__pool_settle(pool);
-    bk__pool_look_ahead(pool);
+    look_ahead(pool);
 }

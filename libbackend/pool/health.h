@@ -6,8 +6,6 @@
 
 #include "pool/pool.h"
 
-/* As the options' BK_UNLIMITED. */
-#define BK__POOL_UNLIMITED UINT32_MAX
 
 /* --- pool.c ----------------------------------------------------------------------------------- */
 
@@ -32,8 +30,9 @@ bool bk__pool_open_more(struct bk__pool *pool);
 /* No member is quick enough to share since a while, and one more may be opened. */
 bool bk__pool_too_slow(const struct bk__pool *pool);
 
-/* Sets the timer for what lies ahead of the members. */
-void bk__pool_look_ahead(struct bk__pool *pool);
+/* Lets @p wanted of the shared members drain, the least used first, beside those whose time is
+ * over; more than that are shared again. True when one was. */
+bool bk__pool_drain(struct bk__pool *pool, uint32_t wanted);
 
 /* What the timer calls. */
 void bk__pool_on_timer(struct bk__timer *timer);

@@ -168,7 +168,7 @@ static void rest(struct bk__pool *pool, struct bk__member *member)
     pool->busy_since = 0;
     if (member->retire_at <= now || bk__pool_excess(pool) != 0)
         bk__pool_close(pool, member);
-    else if (pool->stats.open > pool->opts.min && pool->opts.idle_ms != BK__POOL_UNLIMITED)
+    else if (pool->stats.open > pool->opts.min && pool->opts.idle_ms != BK_UNLIMITED)
         bk__timer_at_least(pool->loop, &pool->timer, now + pool->opts.idle_ms);
 }
 
@@ -227,70 +227,16 @@ static uint32_t first_holders(const struct bk__pool *pool, uint32_t limit)
     return count;
 }
 
-/* Whether somebody may drain it, or give it back: one whose time is over stays as it is. */
-static bool may_change(const struct bk__pool *pool, const struct bk__member *member,
-                       enum bk__member_state state)
-{
-    return member->state == state && member->retire_at > pool->loop->clock.now_ms;
-}
-
-static struct bk__member *find_least_used(const struct bk__pool *pool)
-{
-    struct bk__member *found = NULL;
-
-    bk__list_each(it, &pool->members) {
-        struct bk__member *member = bk__container_of(it, struct bk__member, link);
-        if (may_change(pool, member, BK__MEMBER_SHARED) &&
-            (found == NULL || member->users <= found->users))
-            found = member;
-    }
-    return found;
-}
-
-static struct bk__member *find_most_used_draining(const struct bk__pool *pool)
-{
-    struct bk__member *found = NULL;
-
-    bk__list_each(it, &pool->members) {
-        struct bk__member *member = bk__container_of(it, struct bk__member, link);
-        if (may_change(pool, member, BK__MEMBER_DRAINING) &&
-            (found == NULL || member->users > found->users))
-            found = member;
-    }
-    return found;
-}
-
-static uint32_t count_draining(const struct bk__pool *pool)
-{
-    uint32_t count = 0;
-
-    bk__list_each(it, &pool->members)
-        count +=
-            may_change(pool, bk__container_of(it, struct bk__member, link), BK__MEMBER_DRAINING);
-    return count;
-}
-
 /* Lets as many shared members drain as are wanted: by those at the head of the line who wait to
  * hold one and for whom none is being opened, and where there are more than max. True when one was
- * given back to sharing, since its cause has gone. */
+ * given back to sharing. */
 static bool drain_as_needed(struct bk__pool *pool)
 {
-    uint32_t opening = pool->stats.opening, wanted = bk__pool_excess(pool), draining;
+    uint32_t opening = pool->stats.opening;
     uint32_t holders = first_holders(pool, pool->stats.open + opening);
-    struct bk__member *member;
-    bool given_back = false;
+    uint32_t wanted = bk__pool_excess(pool) + (holders > opening ? holders - opening : 0);
 
-    wanted += holders > opening ? holders - opening : 0;
-    if (wanted == 0 && pool->draining == 0)
-        return false;
-    draining = count_draining(pool);
-    for (; draining < wanted && (member = find_least_used(pool)) != NULL; draining++)
-        bk__pool_move(pool, member, BK__MEMBER_DRAINING);
-    for (; draining > wanted && (member = find_most_used_draining(pool)) != NULL; draining--) {
-        bk__pool_move(pool, member, BK__MEMBER_SHARED);
-        given_back = true;
-    }
-    return given_back;
+    return (wanted != 0 || pool->draining != 0) && bk__pool_drain(pool, wanted);
 }
 
 void bk__pool_settle(struct bk__pool *pool)

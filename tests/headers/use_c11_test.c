@@ -274,6 +274,114 @@ static void test_an_app_serves(void **state)
     bk_app_free(app);
 }
 
+static bk_err open_nothing(void *data, void **resource)
+{
+    *resource = data;
+    return BK_OK;
+}
+
+static void close_nothing(void *data, void *resource)
+{
+    assert_ptr_equal(data, resource);
+}
+
+struct databases {
+    bk_pg *pg;
+    bk_pool *pool;
+};
+
+static bk_err fill_batch(bk_pg *pg, bk_args args)
+{
+    bk_pg_batch *batch = bk_pg_batch_open(pg);
+    struct product one;
+    bk_array all;
+
+    bk_pg_batch_exec(batch, "SELECT 1", BK_NO_ARGS, NULL);
+    bk_pg_batch_one(batch, "SELECT $1", args, product_desc, &one);
+    bk_pg_batch_all(batch, "SELECT $1", BK_ARGS(bk_null()), product_desc, &all);
+    return bk_pg_batch_run(batch);
+}
+
+static bk_err count_down(bk_pg *tx, void *data)
+{
+    --*(int *)data;
+    return bk_pg_exec(tx, "SELECT 1", BK_NO_ARGS, NULL);
+}
+
+static bk_err use_databases(void *data)
+{
+    struct databases *databases = data;
+    bk_pg *pg = databases->pg;
+    int64_t ids[] = {1, 2};
+    bk_pg_tx_opts careful = {.isolation = BK_PG_SERIALIZABLE, .read_only = true, .attempts = 1};
+    bk_rows *rows;
+    void *it = NULL;
+    int runs = 0;
+    bk_buf text = {.arena = bk_fiber_arena()};
+    bk_json_writer writer = {.buf = &text};
+
+    assert_int_equal(bk_pool_acquire(databases->pool, &it), BK_OK);
+    assert_ptr_equal(it, databases);
+    bk_pool_release(databases->pool, it, BK_POOL_GOOD);
+
+    bk_args args =
+        BK_ARGS(bk_text(BK_LIT("t")), bk_i64(1), bk_i64_if(false, 1), bk_f64(.5), bk_bool(true),
+                bk_timestamp(0), bk_bytes(BK_LIT("b")), bk_array_of(BK_TYPE_I64, ids, 2));
+    assert_int_equal(args.count, 8);
+    assert_true(args.items[7].array.items == ids && args.items[2].kind == BK_ARG_NULL);
+    assert_int_equal(bk_pg_query(pg, "SELECT $1", args, &rows), BK_EUNAVAILABLE);
+    assert_int_equal(bk_pg_json(pg, "SELECT $1", args, &writer), BK_EUNAVAILABLE);
+    assert_true(is(bk_buf_str(&text), ""));
+    assert_string_equal(bk_pg_sqlstate(), "");
+    assert_false(bk_pg_violates("c"));
+    assert_int_equal(fill_batch(pg, BK_ARGS(bk_i64(1))), BK_EUNAVAILABLE);
+    assert_int_equal(bk_pg_tx_with(pg, &careful, count_down, &runs), BK_EUNAVAILABLE);
+    assert_int_equal(bk_pg_session(pg, count_down, &runs), BK_EUNAVAILABLE);
+    assert_int_equal(runs, 0);
+    return BK_OK;
+}
+
+/* Nobody listens at port 1, so a pool cannot open, and says so in time. */
+static void test_pools_are_declared_and_used(void **state)
+{
+    static const bk_pool_type type = {
+        .name = "nothing", .open = open_nothing, .close = close_nothing};
+    bk_app *app = bk_app_new(NULL);
+    struct databases databases = {0};
+    bk_pool_stats stats;
+    bk_pg_stats pg_stats;
+    (void)state;
+
+    databases.pg = bk_pg_new(app, &(bk_pg_opts){
+                                      .url = BK_LIT("postgres://nobody@127.0.0.1:1/nothing"),
+                                      .pool = {.max = 2, .acquire_ms = 20},
+                                      .read_only = true,
+                                  });
+    databases.pool = bk_pool_new(app, &type, &(bk_pool_opts){.min = 1, .max = 2}, &databases);
+    bk_test *test = bk_test_new(app, NULL);
+    assert_int_equal(bk_test_run(test, use_databases, &databases), BK_OK);
+    bk_pool_get_stats(databases.pool, &stats);
+    bk_pg_get_stats(databases.pg, &pg_stats);
+    assert_true(stats.acquired == 1 && stats.max == 2);
+    assert_true(pg_stats.pool.open == 0 && pg_stats.statements == 0);
+    bk_test_free(test);
+    bk_app_free(app);
+}
+
+static bk_app *new_app_that_never_runs(void)
+{
+    bk_app *app = bk_app_new(NULL);
+
+    assert_non_null(bk_pg_new(app, &(bk_pg_opts){.url = BK_LIT("host=127.0.0.1 port=1")}));
+    return app;
+}
+
+static void test_an_app_with_a_pool_may_never_run(void **state)
+{
+    (void)state;
+    bk_app_free(new_app_that_never_runs());
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -282,6 +390,8 @@ int main(void)
         cmocka_unit_test(test_logs_and_time),
         cmocka_unit_test(test_a_struct_is_bound_and_written),
         cmocka_unit_test(test_an_app_serves),
+        cmocka_unit_test(test_pools_are_declared_and_used),
+        cmocka_unit_test(test_an_app_with_a_pool_may_never_run),
     };
     return cmocka_run_group_tests_name("headers as C11", tests, NULL, NULL);
 }

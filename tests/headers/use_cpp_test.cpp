@@ -245,6 +245,95 @@ void an_app_serves()
     bk_app_free(app);
 }
 
+struct databases {
+    bk_pg *pg;
+    bk_pool *pool;
+};
+
+bk_err count_down(bk_pg *tx, void *data)
+{
+    --*static_cast<int *>(data);
+    return bk_pg_exec(tx, "SELECT 1", BK_NO_ARGS, nullptr);
+}
+
+bk_err use_databases(void *data)
+{
+    auto *both = static_cast<databases *>(data);
+    bk_pg *pg = both->pg;
+    const int64_t ids[] = {1, 2};
+    bk_rows *rows = nullptr;
+    void *it = nullptr;
+    int runs = 0;
+    product one = {};
+    bk_array all = {};
+
+    CHECK(bk_pool_acquire(both->pool, &it) == BK_OK && it == both);
+    bk_pool_release(both->pool, it, BK_POOL_GOOD);
+
+    auto check_args = [&](bk_args args) {
+        CHECK(args.count == 8 && args.items[0].kind == BK_ARG_TEXT);
+        CHECK(args.items[2].kind == BK_ARG_NULL && args.items[7].array.items == ids);
+        return bk_pg_query(pg, "SELECT $1", args, &rows);
+    };
+    CHECK(check_args(BK_ARGS(bk_text(BK_LIT("t")), bk_i64(1), bk_i64_if(false, 1), bk_f64(.5),
+                             bk_bool(true), bk_timestamp(0), bk_bytes(BK_LIT("b")),
+                             bk_array_of(BK_TYPE_I64, ids, 2))) == BK_EUNAVAILABLE);
+    CHECK(std::string_view(bk_pg_sqlstate()).empty() && !bk_pg_violates("c"));
+    CHECK(bk_pg_one(pg, "SELECT $1", BK_ARGS(bk_null()), product_desc, &one) == BK_EUNAVAILABLE);
+    bk_pg_batch *batch = bk_pg_batch_open(pg);
+    bk_pg_batch_exec(batch, "SELECT 1", BK_NO_ARGS, nullptr);
+    bk_pg_batch_one(batch, "SELECT $1", BK_ARGS(bk_i64(1)), product_desc, &one);
+    bk_pg_batch_all(batch, "SELECT 1", BK_NO_ARGS, product_desc, &all);
+    CHECK(bk_pg_batch_run(batch) == BK_EUNAVAILABLE);
+    CHECK(bk_pg_tx(pg, count_down, &runs) == BK_EUNAVAILABLE);
+    CHECK(bk_pg_session(pg, count_down, &runs) == BK_EUNAVAILABLE && runs == 0);
+    return BK_OK;
+}
+
+// Nobody listens at port 1, so that pool cannot open, and says so in time.
+void pools_are_declared_and_used()
+{
+    bk_pool_type type = {};
+    type.name = "nothing";
+    type.open = [](void *data, void **resource) -> bk_err {
+        *resource = data;
+        return BK_OK;
+    };
+    type.close = [](void *data, void *resource) { CHECK(data == resource); };
+    bk_app *app = bk_app_new(nullptr);
+    databases both = {};
+    bk_pg_opts opts = {};
+    opts.url = BK_LIT("postgres://nobody@127.0.0.1:1/nothing");
+    opts.pool.max = 2;
+    opts.pool.acquire_ms = 20;
+    bk_pool_opts sizes = {};
+    sizes.min = 1;
+    sizes.max = 2;
+
+    both.pg = bk_pg_new(app, &opts);
+    both.pool = bk_pool_new(app, &type, &sizes, &both);
+    bk_test *test = bk_test_new(app, nullptr);
+    CHECK(bk_test_run(test, use_databases, &both) == BK_OK);
+    bk_pool_stats stats = {};
+    bk_pg_stats pg_stats = {};
+    bk_pool_get_stats(both.pool, &stats);
+    bk_pg_get_stats(both.pg, &pg_stats);
+    CHECK(stats.acquired == 1 && stats.max == 2);
+    CHECK(pg_stats.pool.open == 0 && pg_stats.statements == 0);
+    bk_test_free(test);
+    bk_app_free(app);
+}
+
+void an_app_with_a_pool_may_never_run()
+{
+    bk_app *app = bk_app_new(nullptr);
+    bk_pg_opts opts = {};
+    opts.url = BK_LIT("host=127.0.0.1 port=1");
+
+    CHECK(bk_pg_new(app, &opts) != nullptr);
+    bk_app_free(app);
+}
+
 } // namespace
 
 int main()
@@ -254,5 +343,7 @@ int main()
     logs_and_time();
     a_struct_is_bound_and_written();
     an_app_serves();
+    pools_are_declared_and_used();
+    an_app_with_a_pool_may_never_run();
     return 0;
 }

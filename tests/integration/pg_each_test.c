@@ -7,7 +7,7 @@
 
 #include <inttypes.h>
 
-#include "harness/pg_app.h"
+#include "harness/pg_case.h"
 
 struct line {
     int64_t id;
@@ -84,7 +84,7 @@ static bk_err test_no_row_is_no_call(bk_pg *db)
 
 static bk_err test_a_million_rows_fit_in_little_memory(bk_pg *db)
 {
-    struct seen seen = {.sleep_at = 1000};
+    struct seen seen = {.sleep_at = 5000};
     long before = resident_pages();
 
     BK_TRY(bk_pg_each(db, many, BK_ARGS(bk_i64(1000000)), line_desc, see, &seen));
@@ -103,8 +103,9 @@ static bk_err test_rows_larger_than_the_queue_pass(bk_pg *db)
 {
     size_t bytes = 0;
 
-    BK_TRY(bk_pg_each(db, "SELECT i AS id, repeat('x', 1000000) AS text FROM generate_series(1, 30) AS i",
-                      BK_NO_ARGS, line_desc, count_bytes, &bytes));
+    BK_TRY(bk_pg_each(
+        db, "SELECT i AS id, repeat('x', 1000000) AS text FROM generate_series(1, 30) AS i",
+        BK_NO_ARGS, line_desc, count_bytes, &bytes));
     assert_int_equal(bytes, 30000000);
     return BK_OK;
 }
@@ -112,14 +113,14 @@ static bk_err test_rows_larger_than_the_queue_pass(bk_pg *db)
 static bk_err test_an_error_of_the_function_ends_it_and_the_connection_is_used_again(bk_pg *db)
 {
     struct seen seen = {.fail_at = 500};
-    int64_t backend = pg_backend_of(db);
+    int64_t backend = backend_of(db);
     uint64_t begin = bk_now_ms();
 
     assert_int_equal(bk_pg_each(db, many, BK_ARGS(bk_i64(100000000)), line_desc, see, &seen),
                      BK_ECONFLICT);
-    assert_true(pg_said("enough"));
+    assert_true(error_says("enough"));
     assert_int_equal(seen.count, 500);
-    assert_int_equal(pg_backend_of(db), backend);
+    assert_int_equal(backend_of(db), backend);
     assert_in_range(bk_now_ms() - begin, 0, 3000); /* all of it takes much longer */
     return BK_OK;
 }
@@ -131,7 +132,7 @@ static bk_err test_an_error_behind_the_last_row_leaves_the_connection_readable(b
         struct seen seen = {.fail_at = rows, .sleep_at = rows - 1};
         assert_int_equal(bk_pg_each(db, many, BK_ARGS(bk_i64(rows)), line_desc, see, &seen),
                          BK_ECONFLICT);
-        assert_int_equal(pg_number(db, "SELECT 7 AS n"), 7);
+        assert_int_equal(number_of(db, "SELECT 7 AS n"), 7);
     }
     return BK_OK;
 }
@@ -146,7 +147,7 @@ static bk_err stream_slowly(void *data)
 static bk_err test_a_cancelled_one_leaves_the_connection_clean(bk_pg *db)
 {
     struct seen seen = {.db = db, .sleep_at = 100};
-    int64_t backend = pg_backend_of(db);
+    int64_t backend = backend_of(db);
     bk_group *group = bk_group_open();
 
     bk_group_spawn(group, "stream", stream_slowly, &seen);
@@ -154,14 +155,14 @@ static bk_err test_a_cancelled_one_leaves_the_connection_clean(bk_pg *db)
     bk_group_cancel(group);
     assert_int_equal(bk_group_wait(group), BK_ECANCELED);
     assert_in_range(seen.count, 1, 99999999);
-    assert_int_equal(pg_backend_of(db), backend);
+    assert_int_equal(backend_of(db), backend);
     return BK_OK;
 }
 
 static bk_err test_a_deadline_ends_the_wait_for_rows(bk_pg *db)
 {
     struct seen seen = {0};
-    int64_t backend = pg_backend_of(db);
+    int64_t backend = backend_of(db);
     bk_deadline before = bk_deadline_push(100);
 
     assert_int_equal(bk_pg_each(db, "SELECT 1 AS id, 'row 1' AS text FROM pg_sleep(20)", BK_NO_ARGS,
@@ -169,14 +170,14 @@ static bk_err test_a_deadline_ends_the_wait_for_rows(bk_pg *db)
                      BK_ETIMEDOUT);
     bk_deadline_pop(before);
     assert_int_equal(seen.count, 0);
-    assert_int_equal(pg_backend_of(db), backend);
+    assert_int_equal(backend_of(db), backend);
     return BK_OK;
 }
 
 static bk_err test_an_error_of_the_server_comes_behind_its_rows(bk_pg *db)
 {
     struct seen seen = {0};
-    int64_t backend = pg_backend_of(db);
+    int64_t backend = backend_of(db);
 
     assert_int_equal(bk_pg_each(db,
                                 "SELECT i AS id, NULL AS text, 1 / (5000 - i) "
@@ -185,7 +186,7 @@ static bk_err test_an_error_of_the_server_comes_behind_its_rows(bk_pg *db)
                      BK_EINTERNAL);
     assert_string_equal(bk_pg_sqlstate(), "22012");
     assert_int_equal(seen.count, 4999);
-    assert_int_equal(pg_backend_of(db), backend);
+    assert_int_equal(backend_of(db), backend);
     return BK_OK;
 }
 
@@ -195,9 +196,9 @@ static bk_err test_a_column_that_cannot_fit_is_told_of(bk_pg *db)
 
     assert_int_equal(bk_pg_each(db, "SELECT 'x' AS id", BK_NO_ARGS, line_desc, see, &seen),
                      BK_EINTERNAL);
-    assert_true(pg_said("id"));
+    assert_true(error_says("id"));
     assert_int_equal(seen.count, 0);
-    assert_int_equal(pg_number(db, "SELECT 7 AS n"), 7);
+    assert_int_equal(number_of(db, "SELECT 7 AS n"), 7);
     return BK_OK;
 }
 
@@ -222,25 +223,25 @@ static bk_err test_a_value_that_cannot_be_sent_is_refused(bk_pg *db)
 
 static bk_err test_a_lost_connection_is_told_of(bk_pg *db)
 {
-    struct seen seen = {.db = db, .sleep_at = 100};
+    struct seen seen = {.db = db, .sleep_at = 20000};
     bk_group *group = bk_group_open();
 
     bk_group_spawn(group, "stream", stream_slowly, &seen);
     BK_TRY(bk_sleep_ms(50));
-    postgres_do(&pg_app_server, "terminate_backends");
+    postgres_do(&pg_case_server, "terminate_backends");
     assert_int_equal(bk_group_wait(group), BK_EUNAVAILABLE);
-    assert_int_equal(pg_number(db, "SELECT 7 AS n"), 7); /* on another */
+    assert_int_equal(number_of(db, "SELECT 7 AS n"), 7); /* on another */
     return BK_OK;
 }
 
 static bk_err ask_within(void *row, void *data)
 {
     struct seen *seen = data;
-    struct pg_number number;
+    struct number number;
 
     (void)row;
     seen->count++;
-    bk_err err = bk_pg_one(seen->db, "SELECT 1 AS n", BK_NO_ARGS, pg_number_desc, &number);
+    bk_err err = bk_pg_one(seen->db, "SELECT 1 AS n", BK_NO_ARGS, number_desc, &number);
     if (seen->count > 1)
         assert_int_equal(err, seen->inner);
     seen->inner = err;
@@ -273,7 +274,7 @@ static bk_err test_in_a_transaction_a_statement_within_is_refused(bk_pg *db)
     BK_TRY(bk_pg_tx(db, stream_in_tx, &seen));
     assert_int_equal(seen.count, 100);
     assert_int_equal(seen.inner, BK_EINTERNAL);
-    assert_string_equal(pg_app_psql("SELECT count(*) FROM made_behind_rows"), "0");
+    assert_string_equal(pg_case_psql("SELECT count(*) FROM made_behind_rows"), "0");
     return BK_OK;
 }
 
@@ -286,12 +287,12 @@ static bk_err fail_in_tx(bk_pg *tx, void *data)
 static bk_err test_a_transaction_whose_rows_were_not_wanted_rolls_back(bk_pg *db)
 {
     struct seen seen = {.fail_at = 100};
-    int64_t backend = pg_backend_of(db);
+    int64_t backend = backend_of(db);
 
     assert_int_equal(bk_pg_tx(db, fail_in_tx, &seen), BK_ECONFLICT);
-    assert_true(pg_said("enough"));
-    assert_int_equal(pg_backend_of(db), backend);
-    assert_string_equal(pg_app_psql("SELECT to_regclass('never_made') IS NULL"), "t");
+    assert_true(error_says("enough"));
+    assert_int_equal(backend_of(db), backend);
+    assert_string_equal(pg_case_psql("SELECT to_regclass('never_made') IS NULL"), "t");
     return BK_OK;
 }
 
@@ -309,7 +310,7 @@ static bk_err test_rows_that_open_a_transaction_are_in_it(bk_pg *db)
     BK_TRY(bk_pg_exec(db, "CREATE TABLE kept (id bigint)", BK_NO_ARGS, NULL));
     assert_int_equal(bk_pg_tx(db, rows_then_error, &seen), BK_ECONFLICT);
     assert_int_equal(seen.count, 10);
-    assert_int_equal(pg_number(db, "SELECT count(*) AS n FROM kept"), 0);
+    assert_int_equal(number_of(db, "SELECT count(*) AS n FROM kept"), 0);
     return BK_OK;
 }
 
@@ -334,5 +335,5 @@ int main(void)
         pg_unit_test(test_a_transaction_whose_rows_were_not_wanted_rolls_back, 1),
         pg_unit_test(test_rows_that_open_a_transaction_are_in_it, 1),
     };
-    return cmocka_run_group_tests_name("pg_each", tests, pg_app_group_open, pg_app_group_close);
+    return cmocka_run_group_tests_name("pg_each", tests, pg_case_group_open, pg_case_group_close);
 }

@@ -93,7 +93,8 @@ static bk_err read_batch(bk_req *req, bk_res *res)
 
     BK_TRY(bk_req_query_i64(req, "id", 1, 0, INT64_MAX, &id));
     for (int i = 0; i < BATCH; i++)
-        bk_pg_batch_one(batch, ONE_ITEM, BK_ARGS(bk_i64(1 + (id + i) % ITEMS)), item_desc, &items[i]);
+        bk_pg_batch_one(batch, ONE_ITEM, BK_ARGS(bk_i64(1 + (id + i) % ITEMS)), item_desc,
+                        &items[i]);
     BK_TRY(bk_pg_batch_run(batch));
     return bk_res_array(res, 200, item_desc, items, BATCH);
 }
@@ -115,8 +116,8 @@ static bk_err write_one(bk_req *req, bk_res *res)
     int64_t id;
 
     BK_TRY(bk_req_query_i64(req, "id", -1, 0, INT64_MAX, &id));
-    BK_TRY(bk_pg_exec(db_of(req), "INSERT INTO written (id) VALUES ($1)", BK_ARGS(bk_i64(id)),
-                      NULL));
+    BK_TRY(
+        bk_pg_exec(db_of(req), "INSERT INTO written (id) VALUES ($1)", BK_ARGS(bk_i64(id)), NULL));
     return bk_res_text(res, 201, BK_LIT("written\n"));
 }
 
@@ -125,8 +126,10 @@ static bk_err write_both(bk_pg *tx, void *data)
 {
     const int64_t *id = data;
 
-    BK_TRY(bk_pg_exec(tx, "INSERT INTO pairs (id, half) VALUES ($1, 1)", BK_ARGS(bk_i64(*id)), NULL));
-    return bk_pg_exec(tx, "INSERT INTO pairs (id, half) VALUES ($1, 2)", BK_ARGS(bk_i64(*id)), NULL);
+    BK_TRY(
+        bk_pg_exec(tx, "INSERT INTO pairs (id, half) VALUES ($1, 1)", BK_ARGS(bk_i64(*id)), NULL));
+    return bk_pg_exec(tx, "INSERT INTO pairs (id, half) VALUES ($1, 2)", BK_ARGS(bk_i64(*id)),
+                      NULL);
 }
 
 static bk_err write_pair(bk_req *req, bk_res *res)

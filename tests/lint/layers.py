@@ -23,7 +23,7 @@ PUBLIC = {
     "json": "json schema describe describe_macros",
     "crypto": "jwt password token",
     "pool": "pool",
-    "pg": "pg",
+    "pg": "pg pg_args",
     "redis": "redis",
     # app.h is here for its limits and timeouts, which are those of connections and requests.
     "http": "app router request response middleware openapi http_client sse websocket",

@@ -95,7 +95,7 @@ static void test_a_hang_up_is_told_as_both(void **state)
     turn_some(loop);
     shutdown(end.fds[1], SHUT_RDWR);
     turn_some(loop);
-    assert_int_equal(end.ready, BK_READABLE | BK_WRITABLE);
+    assert_int_equal(end.ready, BK_READABLE | BK_WRITABLE | BK__HUNG_UP);
     end_close(&end);
     fiber_run_close(loop);
 }

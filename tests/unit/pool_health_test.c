@@ -25,7 +25,7 @@ static void test_zero_means_the_default(void **state)
     bk__pool_check_opts(&opts, "test");
     assert_int_equal(opts.min, 5);
     assert_int_equal(opts.max, 50);
-    assert_int_equal(opts.waiting, 1000);
+    assert_int_equal(opts.waiting, 10000);
     assert_int_equal(opts.acquire_ms, 5000);
     assert_int_equal(opts.idle_ms, 60000);
     assert_int_equal(opts.lifetime_ms, 1800000);
