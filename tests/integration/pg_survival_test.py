@@ -349,21 +349,25 @@ def test_one_backend_crashes(server):
 
 
 def test_out_of_connections(server):
-    with trying(server) as trial:
-        hogs = []
+    """Other clients have them all."""
+    def take_all():
         with contextlib.suppress(Refused):
             while True:
                 hogs.append(Session(server))
-        hogs[0].query("SELECT pg_terminate_backend(pid) FROM pg_stat_activity "
-                      "WHERE backend_type = 'client backend' AND client_port NOT IN ("
-                      + ", ".join(str(hog.sock.getsockname()[1]) for hog in hogs) + ")")
-        end = time.monotonic() + (20 if LONG else 2)
-        while time.monotonic() < end:
-            try:
-                hogs.append(Session(server))
-            except Refused:
-                time.sleep(0.02)
-        assert fails_since(trial, trial.began, "read", "write"), "the fault was not felt"
+    hogs = []
+    with trying(server, abrupt=True) as trial:
+        take_all()
+        ours = ", ".join(str(hog.sock.getsockname()[1]) for hog in hogs)
+        trial.service.process.send_signal(signal.SIGSTOP)  # so that it is not the faster one
+        try:
+            hogs[0].query("SELECT pg_terminate_backend(pid) FROM pg_stat_activity "
+                          f"WHERE backend_type = 'client backend' AND client_port NOT IN ({ours})")
+            time.sleep(0.1)
+            take_all()
+        finally:
+            trial.service.process.send_signal(signal.SIGCONT)
+        time.sleep(20 if LONG else 2)
+        assert trial.service.stats()["open"] == 0 and fails_since(trial, trial.began, "read"), "the fault was not felt"
         for hog in hogs:
             hog.close()
 
