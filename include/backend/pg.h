@@ -59,21 +59,21 @@ typedef bk_err (*bk_pg_password_fn)(void *data, bk_str *password);
 typedef struct bk_pg_opts {
     bk_str url; /**< A libpq URI or keyword string: several hosts, target_session_attrs and sslmode
                      as libpq knows them. Copied. Default: libpq's environment. */
-    const char  *name; /**< For logs; borrowed. Default "pg". */
-    bk_pool_opts pool; /**< Sizes and times. */
+    const char       *name;     /**< For logs; borrowed. Default "pg". */
+    bk_pool_opts      pool;     /**< Sizes and times. */
     bk_pg_password_fn password; /**< May be NULL: it is in the URL, PGPASSWORD or .pgpass. */
     void             *data;     /**< For `password`. */
-    bool     no_prepare; /**< Prepare nothing: for PgBouncer before 1.21 in transaction mode. */
-    bool     read_only;  /**< All its transactions are read only: for replicas. Lets a statement be
-                              sent again even where it is unknown whether it ran. */
-    uint32_t statements;    /**< Prepared on each connection. Default 256. */
-    uint32_t pipeline;      /**< Statements on their way on one connection. Default 128. */
-    uint32_t pipeline_us;   /**< A connection whose statements would keep a new one waiting for
-                                 longer is passed over while another is free. Default 2,000. */
-    uint32_t slow_ms;       /**< Statements that take longer, on average, get a connection of their
-                                 own. Default 10. */
-    uint32_t result_bytes;  /**< Most that one statement may return; bk_pg_each() has no limit.
-                                 Default 64 MiB. */
+    bool no_prepare;      /**< Prepare nothing: for PgBouncer before 1.21 in transaction mode. */
+    bool read_only;       /**< All its transactions are read only: for replicas. Lets a statement be
+                               sent again even where it is unknown whether it ran. */
+    uint32_t statements;  /**< Prepared on each connection. Default 256. */
+    uint32_t pipeline;    /**< Statements on their way on one connection. Default 128. */
+    uint32_t pipeline_us; /**< A connection whose statements would keep a new one waiting for
+                               longer is passed over while another is free. Default 2,000. */
+    uint32_t slow_ms;     /**< Statements that take longer, on average, get a connection of their
+                               own. Default 10. */
+    uint32_t result_bytes; /**< Most that one statement may return; bk_pg_each() has no limit.
+                                Default 64 MiB. */
 } bk_pg_opts;
 
 /** Counters since the start, beside those of the pool. */
@@ -318,15 +318,17 @@ typedef struct bk_pg_listener bk_pg_listener;
 
 /** Listens to @p channel. All listeners of a pool share one connection, which counts for `max`,
  *  and which is made again when it is lost.
+ *  @return BK_OK once the server listens; BK_EUNAVAILABLE when there was no server for acquire_ms;
+ *          BK_EINTERNAL when `max` is 1: that one is for statements.
  *  @param pg   A pool.
  *  @param out  Receives it: yours, bk_pg_listener_close(). */
 BK_API BK_NODISCARD BK_YIELDS bk_err bk_pg_listen(bk_pg *pg, const char *channel,
                                                   bk_pg_listener **out);
 
-/** Waits for the next event. @param event  Its payload lives until the next call with this listener.
- *  BK_ECLOSED when the pool closes. */
+/** Waits for the next event. @param event  Its payload lives until the next call with this
+ * listener. BK_ECLOSED when the pool closes. */
 BK_API BK_NODISCARD BK_YIELDS bk_err bk_pg_listener_next(bk_pg_listener *listener,
-                                                         bk_pg_event *event);
+                                                         bk_pg_event    *event);
 
 /** Stops listening. No fiber may wait for it. NULL is fine. */
 BK_API void bk_pg_listener_close(bk_pg_listener *listener);

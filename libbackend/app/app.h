@@ -22,10 +22,10 @@ struct bk_app {
     struct bk__server server;
     int bell; /* the loop's bell: made here, so that bk_app_stop() can always ring it */
     atomic_bool stopping;
-    pthread_mutex_t lock; /* guards `loop` against other threads */
-    struct bk_loop *loop; /* NULL while it does not run */
-    bool no_worker;       /* it runs without on_worker_start and on_worker_stop */
-    bk_pg *migrations_pg; /* see bk_migrations_use() */
+    pthread_mutex_t lock;            /* guards `loop` against other threads */
+    struct bk_loop *loop;            /* NULL while it does not run */
+    bool no_worker;                  /* it runs without on_worker_start and on_worker_stop */
+    bk_pg *migrations_pg;            /* see bk_migrations_use() */
     const bk_migrations *migrations; /* NULL: none */
 };
 

@@ -25,7 +25,7 @@ struct bk__task {
     struct bk_arena *error_arena; /* see bk__task_error_arena(); NULL until the first error */
     const bk_error_link *errors;  /* newest first, in error_arena */
     const struct bk__error_origin *origin; /* in error_arena; NULL: none */
-    bk_field_error *fields;       /* in error_arena; NULL while there are none */
+    bk_field_error *fields;                /* in error_arena; NULL while there are none */
     uint32_t field_count, field_cap;
     const char *name;  /* for logs and crash reports; may be NULL */
     bk_str request_id; /* absent outside requests; see bk__task_request_id() */

@@ -23,9 +23,9 @@ struct bk_loop;
 struct bk__io {
     struct bk_loop *loop;
     int fd; /* non-blocking, borrowed; -1 while it is not registered */
-    /* @p ready: BK_READABLE, BK_WRITABLE, BK__HUNG_UP; an error counts as all. Told once per change:
-     * read and write until EAGAIN or a short count, after BK__HUNG_UP until the end of the stream. May remove any bk__io and free
-     * what it lies in. */
+    /* @p ready: BK_READABLE, BK_WRITABLE, BK__HUNG_UP; an error counts as all. Told once per
+     * change: read and write until EAGAIN or a short count, after BK__HUNG_UP until the end of the
+     * stream. May remove any bk__io and free what it lies in. */
     void (*fn)(struct bk__io *io, unsigned ready);
 };
 

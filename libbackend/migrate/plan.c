@@ -193,8 +193,8 @@ bk_err bk__plan_down(bk_arena *arena, const struct bk__history *history,
                      const bk_migrate_opts *opts, struct bk__plan *out)
 {
     uint32_t left = opts->to != 0 || opts->steps == BK_UNLIMITED ? UINT32_MAX
-                    : opts->steps != 0                                    ? opts->steps
-                                                                          : 1;
+                    : opts->steps != 0                           ? opts->steps
+                                                                 : 1;
 
     BK_TRY(refuse_history(history, true));
     if (opts->to != 0 && !has_version(history, opts->to))

@@ -7,7 +7,6 @@
 
 #include <backend/migrate.h>
 
-
 /* A row of bk_migrations. */
 struct bk__applied {
     int64_t version;

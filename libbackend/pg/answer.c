@@ -22,9 +22,10 @@
 #include "pg/conn.h"
 #include "pg/pg.h"
 
-#define MESSAGE_MAX     (256u * 1024 * 1024)
-#define APART_RUNS      1000  /* a statement that failed in a train travels alone for so many runs */
-#define STRAY_CANCEL_MS 10000 /* so long after a cancel request another statement may be hit by it */
+#define MESSAGE_MAX (256u * 1024 * 1024)
+#define APART_RUNS  1000 /* a statement that failed in a train travels alone for so many runs */
+#define STRAY_CANCEL_MS                                                                            \
+    10000 /* so long after a cancel request another statement may be hit by it */
 
 static void misunderstood(struct bk__pg_conn *conn)
 {
@@ -52,7 +53,8 @@ static struct bk__pg_prepared *entry_of(struct bk__pg_conn *conn, const struct b
 
 /* --- rows ------------------------------------------------------------------------------------- */
 
-/* Rows are taken in the name of the fiber that waits for them: what goes wrong is recorded there. */
+/* Rows are taken in the name of the fiber that waits for them: what goes wrong is recorded there.
+ */
 static struct bk__task *act_for(const struct bk__pg_unit *unit)
 {
     struct bk__task *before = bk__task_current;
@@ -140,8 +142,7 @@ static void on_parameters(struct bk__pg_conn *conn, bk_str body)
 static void on_description(struct bk__pg_conn *conn, struct bk__pg_unit *unit, bk_str row)
 {
     struct bk__pg_call *call = call_of(unit);
-    struct bk__pg_shape *shape =
-        call != NULL ? bk__pg_shape_new(conn->parameters, row) : NULL;
+    struct bk__pg_shape *shape = call != NULL ? bk__pg_shape_new(conn->parameters, row) : NULL;
 
     free((char *)(uintptr_t)conn->parameters.ptr);
     conn->parameters = (bk_str){0};
@@ -205,8 +206,8 @@ static void on_error(struct bk__pg_conn *conn, struct bk__pg_unit *unit, bk_str 
     }
 }
 
-/* Ends the units that a Sync was for. When one of them failed, the server has undone what the others
- * of its train did. */
+/* Ends the units that a Sync was for. When one of them failed, the server has undone what the
+ * others of its train did. */
 static void on_ready(struct bk__pg_conn *conn, struct bk__pg_unit *unit, bk_str body)
 {
     if (unit == NULL || body.len != 1 || unit->open ||
@@ -222,8 +223,7 @@ static void on_ready(struct bk__pg_conn *conn, struct bk__pg_unit *unit, bk_str 
         last = !head->joined;
         stray |= head->shared && conn->tx_status != 'I';
         head->why = "another statement that travelled with it failed";
-        bk__pg_conn_finish_head(conn,
-                                derailed && !head->failed ? BK__PG_NOT_RUN : BK__PG_DONE);
+        bk__pg_conn_finish_head(conn, derailed && !head->failed ? BK__PG_NOT_RUN : BK__PG_DONE);
     } while (!last && !conn->broken);
     if (stray) /* others would run inside that transaction */
         bk__pg_conn_break(conn, "a statement outside of bk_pg_tx() left a transaction open");

@@ -2,9 +2,9 @@
  * conn.c: writing, reading and ending. See conn.h; answer.c reads the server's messages.
  *
  * Three things must hold. The stream is counted in bytes, so that it is known of each unit whether
- * all of it has left: what has not did not run. A connection is only freed with nothing of it on the
- * stack (`busy`). Fibers are gone on with on the loop's stack once all input is parsed, so that no
- * application code runs in the middle of a message.
+ * all of it has left: what has not did not run. A connection is only freed with nothing of it on
+ * the stack (`busy`). Fibers are gone on with on the loop's stack once all input is parsed, so that
+ * no application code runs in the middle of a message.
  */
 #include "pg/conn.h"
 
@@ -19,11 +19,12 @@
 #include "core/fault.h"
 #include "pg/pg.h"
 
-#define INPUT_FIRST  (64u * 1024)
-#define INPUT_KEPT   (256u * 1024) /* a larger buffer is given back once it is empty */
-#define TRAIN_MAX    16            /* units that share a Sync */
-#define LOOK_MS      20            /* how often units are looked after whose fiber has left */
-#define CANCEL_MS    5000          /* a cancelled statement that goes on for longer: cut */
+#define INPUT_FIRST (64u * 1024)
+#define INPUT_KEPT  (256u * 1024) /* a larger buffer is given back once it is empty */
+#define TRAIN_MAX   16            /* units that share a Sync */
+#define LOOK_MS     20            /* how often units are looked after whose fiber has left */
+#define CANCEL_MS   5000          /* a cancelled statement that goes on for longer: cut */
+#define AGAIN_MS    200           /* a request that came before its statement began was lost */
 
 static uint64_t loop_ms(const struct bk__pg_conn *conn)
 {
@@ -97,10 +98,11 @@ static void measure(struct bk__pg_conn *conn)
         struct bk__pg_unit *unit = bk__container_of(it, struct bk__pg_unit, link);
         struct bk__pg_statement *statement = unit->one.statement;
         if (unit->count == 1 && statement != NULL)
-            statement->service_ns = statement->service_ns == 0
-                                        ? each
-                                        : statement->service_ns +
-                                              (uint64_t)((int64_t)(each - statement->service_ns) / 8);
+            statement->service_ns =
+                statement->service_ns == 0
+                    ? each
+                    : statement->service_ns +
+                          (uint64_t)((int64_t)(each - statement->service_ns) / 8);
     }
     conn->since_ns = conn->unit_count > 0 ? now : 0;
 }
@@ -194,8 +196,7 @@ static void write_out(struct bk__pg_conn *conn)
     if (conn->since_ns == 0 && conn->unit_count > 0)
         conn->since_ns = bk_now_ns();
     while (out->start < out->end && !conn->write_blocked && !conn->broken) {
-        ssize_t sent =
-            bk__pg_link_write(conn->link, out->ptr + out->start, out->end - out->start);
+        ssize_t sent = bk__pg_link_write(conn->link, out->ptr + out->start, out->end - out->start);
         if (sent >= 0) {
             out->start += (size_t)sent;
             conn->written += (uint64_t)sent;
@@ -275,8 +276,8 @@ uint64_t bk__pg_conn_wait_ns(const struct bk__pg_conn *conn)
 static struct bk__pg_unit *take_unit(struct bk__pg_conn *conn, size_t count)
 {
     struct bk__link *spare = bk__list_pop(&conn->pool->spare_units);
-    struct bk__pg_unit *unit = spare != NULL ? bk__container_of(spare, struct bk__pg_unit, link)
-                                             : malloc(sizeof *unit);
+    struct bk__pg_unit *unit =
+        spare != NULL ? bk__container_of(spare, struct bk__pg_unit, link) : malloc(sizeof *unit);
 
     bk_assert(unit != NULL && count > 0);
     memset(unit, 0, sizeof *unit);
@@ -469,8 +470,8 @@ static void look_after(struct bk__pg_conn *conn)
         bk__pg_conn_break(conn, "no answer to a cancel request");
         return;
     }
-    if (head->left_ms != 0 && !head->cancelled && head->begin < conn->written &&
-        conn->cancel == NULL) {
+    if (head->left_ms != 0 && head->begin < conn->written && conn->cancel == NULL &&
+        (!head->cancelled || now - conn->cancel_ms >= AGAIN_MS)) {
         head->cancelled = true;
         conn->cancel_ms = now;
         conn->cancel = bk__pg_cancel_begin(conn->link, on_cancelled, conn);

@@ -116,10 +116,14 @@ static const struct {
     {"58", BK_EUNAVAILABLE},    /* system errors */
 };
 
-bk_err bk__pg_error_code(const char *sqlstate)
+/* What it is to a service. PgBouncer calls it a protocol violation, too, that it lost the server; but
+ * only the server names a routine. */
+static bk_err code_of(const struct bk__pg_error *error)
 {
+    if (bk__pg_error_is(error, "08P01") && error->routine.len == 0)
+        return BK_EUNAVAILABLE;
     for (size_t i = 0; i < sizeof codes / sizeof codes[0]; i++)
-        if (strncmp(sqlstate, codes[i].sqlstate, strlen(codes[i].sqlstate)) == 0)
+        if (strncmp(error->sqlstate, codes[i].sqlstate, strlen(codes[i].sqlstate)) == 0)
             return codes[i].err;
     return BK_EINTERNAL;
 }
@@ -143,7 +147,7 @@ static const char *public_words(bk_err err)
 
 bk_err bk__pg_error_fail(const struct bk__pg_error *error, const char *sql)
 {
-    bk_err err = bk__pg_error_code(error->sqlstate);
+    bk_err err = code_of(error);
     struct bk__error_origin origin = {.constraint = error->constraint};
 
     memcpy(origin.code, error->sqlstate, sizeof error->sqlstate);

@@ -1,8 +1,8 @@
 /*
  * pg.c: a pool's life: its settings, its connections being made, its end.
  *
- * The engine (pool/) decides when to connect and whom to serve; here a connection is made for it: the
- * password is asked for on a fiber, then link.h connects on a thread.
+ * The engine (pool/) decides when to connect and whom to serve; here a connection is made for it:
+ * the password is asked for on a fiber, then link.h connects on a thread.
  */
 #include "pg/pg.h"
 
@@ -68,8 +68,10 @@ struct bk__pg_opening *bk__pg_open(struct bk__pg_pool *pool, bk__pg_connected_fn
     if (pool->opts.password == NULL)
         opening->attempt = bk__pg_connect(pool->target, (bk_str){0}, pool->opts.pool.connect_ms,
                                           on_connected, opening);
-    else if (bk_spawn("pg password", ask_password, opening) != BK_OK)
+    else if (bk_spawn("pg password", ask_password, opening) != BK_OK) {
         end_opening(opening, NULL, "no fiber is free to ask for the password");
+        return NULL;
+    }
     return opening;
 }
 
@@ -100,8 +102,7 @@ static const struct bk__pg_conn_owner owner = {.broken = on_broken};
 static void on_opened(struct bk__pg_link *link, const char *why, void *data)
 {
     struct bk__pg_pool *pool = data;
-    struct bk__pg_conn *conn =
-        link != NULL ? bk__pg_conn_new(pool, link, &owner, NULL) : NULL;
+    struct bk__pg_conn *conn = link != NULL ? bk__pg_conn_new(pool, link, &owner, NULL) : NULL;
 
     if (conn != NULL)
         bk__pool_opened(&pool->members, &conn->member);

@@ -53,12 +53,14 @@ enum {
  * it is known not to have run. The result is recorded on the fiber; sinks are ended. */
 BK_YIELDS bk_err bk__pg_run(bk_pg *pg, struct bk__pg_work *works, size_t count, unsigned flags);
 
-/* The parts of it, for those who send by themselves: finds the statement of @p work and looks whether it may
- * be given to @p pg; turns what became of @p unit into an error of the calling fiber. */
+/* The parts of it, for those who send by themselves: finds the statement of @p work and looks
+ * whether it may be given to @p pg; turns what became of @p unit into an error of the calling
+ * fiber. */
 bk_err bk__pg_find(bk_pg *pg, struct bk__pg_work *work, unsigned flags);
 bk_err bk__pg_unit_result(const struct bk__pg_unit *unit);
 
-/* Sends @p works, and what opens the transaction of @p pg before them if that has not been sent yet.
+/* Sends @p works, and what opens the transaction of @p pg before them if that has not been sent
+ * yet.
  * @p first: receives which call of the unit is that of works[0]. Else as bk__pg_conn_send(). */
 struct bk__pg_unit *bk__pg_send(bk_pg *pg, struct bk__pg_conn *conn, struct bk__pg_work *works,
                                 size_t count, unsigned flags, size_t *first);

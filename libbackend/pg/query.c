@@ -1,8 +1,8 @@
 /*
  * query.c: statements, from a fiber's call to its result.
  *
- * A statement goes to the connection that is quickest to take it; one that is known to be slow gets a
- * connection of its own, where nobody waits behind it. What came of it decides whether it may be
+ * A statement goes to the connection that is quickest to take it; one that is known to be slow gets
+ * a connection of its own, where nobody waits behind it. What came of it decides whether it may be
  * sent once more: only what is known not to have run is.
  */
 #include <backend/log.h>
@@ -195,8 +195,7 @@ static bk_err run_once(bk_pg *pg, struct bk__pg_work *works, size_t count, unsig
     unsigned send_flags = shared ? BK__PG_SEND_SHARED : 0;
     if ((flags & BK__PG_RUN_APART) != 0) /* nor does it rely on the Parse of another */
         send_flags |= BK__PG_SEND_APART | BK__PG_SEND_UNNAMED;
-    struct bk__pg_unit *unit =
-        bk__pg_send(pg, conn, works, count, send_flags, &first);
+    struct bk__pg_unit *unit = bk__pg_send(pg, conn, works, count, send_flags, &first);
     let_go(works, count);
     if (unit == NULL) {
         if (shared)

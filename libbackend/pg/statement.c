@@ -84,7 +84,7 @@ static bool is_one_of(const char *at, size_t len, const char *const *words)
 enum bk__pg_verb bk__pg_verb_of(const char *sql)
 {
     static const char *const tx[] = {"BEGIN", "START", "COMMIT", "END", "ROLLBACK", "ABORT", NULL};
-    static const char *const session[] = {"SET",     "RESET",  "LISTEN",     "UNLISTEN", "DISCARD",
+    static const char *const session[] = {"SET",     "RESET",   "LISTEN",     "UNLISTEN", "DISCARD",
                                           "PREPARE", "DECLARE", "DEALLOCATE", "LOAD",     NULL};
     static const char *const copy[] = {"COPY", NULL};
     const char *word = skip_space(sql);
@@ -103,7 +103,9 @@ enum bk__pg_verb bk__pg_verb_of(const char *sql)
     return BK__PG_VERB_SESSION;
 }
 
-bool bk__pg_is_read(const char *sql)
+/* True for a SELECT that, as far as its text shows, only reads: no call, no subquery, no INTO, no
+ * FOR UPDATE. */
+static bool is_read(const char *sql)
 {
     static const char *const select[] = {"SELECT", NULL};
     static const char *const others[] = {"INTO", "FOR", NULL};
@@ -191,7 +193,7 @@ static struct bk__pg_statement *add(struct bk__pg_statements *all, const char *s
     statement->id = all->next_id++;
     statement->slot = slot != UINT32_MAX ? slot : all->count;
     statement->verb = bk__pg_verb_of(sql);
-    statement->is_read = bk__pg_is_read(sql);
+    statement->is_read = is_read(sql);
     statement->next = all->buckets[hash & all->bucket_mask];
     all->buckets[hash & all->bucket_mask] = statement;
     bk__list_push(&all->lru, &statement->lru_link);
@@ -205,8 +207,8 @@ static struct bk__pg_statement *find_by_text(struct bk__pg_statements *all, cons
     uint64_t hash = hash_of(sql, len);
     struct bk__pg_statement *statement = all->buckets[hash & all->bucket_mask];
 
-    while (statement != NULL &&
-           (statement->hash != hash || statement->len != len || memcmp(statement->sql, sql, len) != 0))
+    while (statement != NULL && (statement->hash != hash || statement->len != len ||
+                                 memcmp(statement->sql, sql, len) != 0))
         statement = statement->next;
     return statement != NULL ? statement : add(all, sql, len, hash);
 }

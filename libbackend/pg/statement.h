@@ -27,12 +27,12 @@ struct bk__pg_statement {
     char *sql;
     size_t len;
     uint64_t hash;
-    uint32_t id;       /* never used twice in a pool */
-    uint32_t slot;     /* in connections' tables */
-    uint32_t runs;     /* on their way now: it stays while there are any */
+    uint32_t id;   /* never used twice in a pool */
+    uint32_t slot; /* in connections' tables */
+    uint32_t runs; /* on their way now: it stays while there are any */
     enum bk__pg_verb verb;
-    bool is_read;      /* a SELECT that is seen to call no function and lock no row */
-    uint32_t apart;    /* runs that are to have a Sync of their own, since one has failed */
+    bool is_read;        /* a SELECT that is seen to call no function and lock no row */
+    uint32_t apart;      /* runs that are to have a Sync of their own, since one has failed */
     uint64_t service_ns; /* what the server takes for it, on average; 0: not known */
 };
 
@@ -57,10 +57,6 @@ void bk__pg_statements_fini(struct bk__pg_statements *all);
 struct bk__pg_statement *bk__pg_statement_find(struct bk__pg_statements *all, const char *sql);
 
 enum bk__pg_verb bk__pg_verb_of(const char *sql);
-
-/* True for a SELECT that, as far as its text shows, only reads: no call, no subquery, no INTO, no FOR
- * UPDATE. */
-bool bk__pg_is_read(const char *sql);
 
 /* What a connection has under a slot. */
 struct bk__pg_prepared {

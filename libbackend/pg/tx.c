@@ -34,8 +34,8 @@ static void write_begin(char *out, size_t size, const bk_pg_tx_opts *opts)
         [BK_PG_SERIALIZABLE] = " ISOLATION LEVEL SERIALIZABLE",
     };
 
-    snprintf(out, size, "BEGIN%s%s%s", levels[opts->isolation],
-             opts->read_only ? " READ ONLY" : "", opts->deferrable ? " DEFERRABLE" : "");
+    snprintf(out, size, "BEGIN%s%s%s", levels[opts->isolation], opts->read_only ? " READ ONLY" : "",
+             opts->deferrable ? " DEFERRABLE" : "");
 }
 
 /* --- savepoints ------------------------------------------------------------------------------- */
@@ -156,8 +156,7 @@ static bool wants_another_run(bk_err err)
 {
     const char *sqlstate = err != BK_OK ? bk_pg_sqlstate() : "";
 
-    return strcmp(sqlstate, BK__PG_SERIALIZATION) == 0 ||
-           strcmp(sqlstate, BK__PG_DEADLOCK) == 0 ||
+    return strcmp(sqlstate, BK__PG_SERIALIZATION) == 0 || strcmp(sqlstate, BK__PG_DEADLOCK) == 0 ||
            strcmp(sqlstate, BK__PG_PLAN_CHANGED) == 0 ||
            strcmp(sqlstate, BK__PG_NO_SUCH_STATEMENT) == 0;
 }

@@ -6,7 +6,6 @@
 
 #include "pool/pool.h"
 
-
 /* --- pool.c ----------------------------------------------------------------------------------- */
 
 /* Serves who is first in line for as long as that is possible, and sees to it that the others will

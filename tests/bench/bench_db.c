@@ -1,9 +1,9 @@
 /*
  * bench_db.c: rows of `world`, `fortune` and `products`, as the peers serve them.
  *
- * The rules of TechEmpower's tests hold: each row of /queries and /updates is a query of its own, and
- * fortunes are sorted and escaped here. The reads and the write of /updates do not depend on each
- * other, so they travel together.
+ * The rules of TechEmpower's tests hold: each row of /queries and /updates is a query of its own,
+ * and fortunes are sorted and escaped here. The reads and the write of /updates do not depend on
+ * each other, so they travel together.
  */
 #include "bench_db.h"
 
@@ -11,10 +11,10 @@
 
 #include "bench_token.h"
 
-#define WORLDS    10000
-#define ROWS_MAX  500
-#define PAGE_MAX  100
-#define PRODUCT   "id, sku, name, description, price_cents, stock, created_at, updated_at"
+#define WORLDS   10000
+#define ROWS_MAX 500
+#define PAGE_MAX 100
+#define PRODUCT  "id, sku, name, description, price_cents, stock, created_at, updated_at"
 
 static bk_pg *db_of(bk_req *req)
 {
@@ -157,8 +157,7 @@ static bk_err fortunes(bk_req *req, bk_res *res)
     struct fortune *all = bk_arena_alloc(bk_req_arena(req), count * sizeof *all);
     if (stored.count > 0)
         memcpy(all, stored.items, stored.count * sizeof *all);
-    all[stored.count] =
-        (struct fortune){0, BK_LIT("Additional fortune added at request time.")};
+    all[stored.count] = (struct fortune){0, BK_LIT("Additional fortune added at request time.")};
     qsort(all, count, sizeof *all, by_message);
 
     bk_buf page = {.arena = bk_req_arena(req)};
@@ -220,13 +219,13 @@ static bk_err create_product(bk_req *req, bk_res *res)
 
     BK_TRY(bench_token_check(req));
     BK_TRY(bk_req_bind(req, product_desc, &product));
-    bk_err err = bk_pg_one(db_of(req),
-                           "INSERT INTO products (sku, name, description, price_cents, stock)"
-                           " VALUES ($1, $2, $3, $4, $5) RETURNING " PRODUCT,
-                           BK_ARGS(bk_text(product.sku), bk_text(product.name),
-                                   bk_text(product.description), bk_i64(product.price_cents),
-                                   bk_i64(product.stock)),
-                           product_desc, &product);
+    bk_err err =
+        bk_pg_one(db_of(req),
+                  "INSERT INTO products (sku, name, description, price_cents, stock)"
+                  " VALUES ($1, $2, $3, $4, $5) RETURNING " PRODUCT,
+                  BK_ARGS(bk_text(product.sku), bk_text(product.name), bk_text(product.description),
+                          bk_i64(product.price_cents), bk_i64(product.stock)),
+                  product_desc, &product);
     if (err != BK_OK && bk_pg_violates("products_sku_key"))
         return bk_fail_field(BK_ECONFLICT, BK_LIT("/sku"), BK_LIT("unique"), BK_LIT("is taken"));
     BK_TRY(err);

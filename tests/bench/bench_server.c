@@ -189,8 +189,7 @@ static struct settings read_settings(int argc, char **argv)
         {"tls-port", required_argument, NULL, 't'}, {"tls-cert", required_argument, NULL, 'c'},
         {"tls-key", required_argument, NULL, 'k'},  {NULL, 0, NULL, 0},
     };
-    struct settings settings = {
-        .port = 8080, .workers = 1, .database = getenv("DATABASE_URL")};
+    struct settings settings = {.port = 8080, .workers = 1, .database = getenv("DATABASE_URL")};
     int option;
 
     while ((option = getopt_long(argc, argv, "", options, NULL)) != -1) {

@@ -36,8 +36,8 @@ static bool is_signed(bk_arena *arena, bk_str content, bk_str signature)
 
     if (secret == NULL)
         secret = "bench-secret";
-    HMAC(EVP_sha256(), secret, (int)strlen(secret), (const unsigned char *)content.ptr,
-         content.len, mac, &len);
+    HMAC(EVP_sha256(), secret, (int)strlen(secret), (const unsigned char *)content.ptr, content.len,
+         mac, &len);
     return decode(arena, signature, &given) == BK_OK && given.len == len &&
            CRYPTO_memcmp(given.ptr, mac, len) == 0;
 }

@@ -44,9 +44,9 @@ static bk_err one_row(void *data)
     assert_memory_equal(&pair, &zero, sizeof pair);
     assert_string_equal(bk_pg_sqlstate(), "");
     pair.id = 7;
-    assert_int_equal(bk_pg_one(db, "SELECT g AS id FROM generate_series(1, 3) g", BK_NO_ARGS,
-                               pair_desc, &pair),
-                     BK_EINTERNAL);
+    assert_int_equal(
+        bk_pg_one(db, "SELECT g AS id FROM generate_series(1, 3) g", BK_NO_ARGS, pair_desc, &pair),
+        BK_EINTERNAL);
     assert_error_says("more than one row");
     assert_error_says("in: SELECT g AS id");
     assert_memory_equal(&pair, &zero, sizeof pair);
@@ -74,9 +74,10 @@ static bk_err all_rows(void *data)
 
     for (int64_t count = 0; count < 2000; count = 3 * count + 1) {
         bk_array all = {0};
-        BK_TRY(bk_pg_all(db, "SELECT g AS id, CASE WHEN g % 3 > 0 THEN 'n' || g END AS name "
-                             "FROM generate_series(1, $1::int) g", BK_ARGS(bk_i64(count)),
-                         pair_desc, &all));
+        BK_TRY(bk_pg_all(db,
+                         "SELECT g AS id, CASE WHEN g % 3 > 0 THEN 'n' || g END AS name "
+                         "FROM generate_series(1, $1::int) g",
+                         BK_ARGS(bk_i64(count)), pair_desc, &all));
         assert_int_equal(all.count, count);
         assert_non_null(all.items);
         for (size_t i = 0; i < all.count; i++) {
@@ -104,7 +105,8 @@ static bk_err rows_written(void *data)
 
     BK_TRY(bk_pg_exec(db, "CREATE TABLE counted (n int)", BK_NO_ARGS, &changed));
     assert_int_equal(changed, 0);
-    BK_TRY(bk_pg_exec(db, "INSERT INTO counted SELECT generate_series(1, 10)", BK_NO_ARGS, &changed));
+    BK_TRY(
+        bk_pg_exec(db, "INSERT INTO counted SELECT generate_series(1, 10)", BK_NO_ARGS, &changed));
     assert_int_equal(changed, 10);
     BK_TRY(bk_pg_exec(db, "UPDATE counted SET n = 0 WHERE n <= $1", BK_ARGS(bk_i64(4)), &changed));
     assert_int_equal(changed, 4);
@@ -147,8 +149,9 @@ static bk_err mistakes(void *data)
 {
     bk_pg *db = ((struct pg_app *)data)->db;
 
-    BK_TRY(bk_pg_exec(db, "CREATE TABLE secret (id int PRIMARY KEY, n int CONSTRAINT positive "
-                          "CHECK (n > 0), s varchar(3), up int REFERENCES secret)",
+    BK_TRY(bk_pg_exec(db,
+                      "CREATE TABLE secret (id int PRIMARY KEY, n int CONSTRAINT positive "
+                      "CHECK (n > 0), s varchar(3), up int REFERENCES secret)",
                       BK_NO_ARGS, NULL));
     for (int run = 0; run < 2; run++) { /* as text, then with what is known of the parameters */
         static const char insert[] = "INSERT INTO secret VALUES ($1, $2, $3, $4)";
@@ -190,10 +193,20 @@ static void test_mistakes_have_codes_and_words_and_change_nothing(void **state)
 static bk_err refusals(void *data)
 {
     struct pg_app *it = data;
-    static const char *const refused[] = {
-        "BEGIN", " /* x /* y */ */ commit", "SET work_mem = '1MB'", "-- a\n rollback", "LISTEN x",
-        "PREPARE p AS SELECT 1", "PREPARE TRANSACTION 'x'", "COPY pg_class TO STDOUT", "DISCARD ALL",
-        "DEALLOCATE ALL", "start transaction", "RESET ALL", "END", "abort"};
+    static const char *const refused[] = {"BEGIN",
+                                          " /* x /* y */ */ commit",
+                                          "SET work_mem = '1MB'",
+                                          "-- a\n rollback",
+                                          "LISTEN x",
+                                          "PREPARE p AS SELECT 1",
+                                          "PREPARE TRANSACTION 'x'",
+                                          "COPY pg_class TO STDOUT",
+                                          "DISCARD ALL",
+                                          "DEALLOCATE ALL",
+                                          "start transaction",
+                                          "RESET ALL",
+                                          "END",
+                                          "abort"};
     uint64_t before = pg_app_stats(it).statements;
 
     for (size_t i = 0; i < sizeof refused / sizeof refused[0]; i++) {
@@ -309,8 +322,9 @@ static bk_err ask(struct asker *self)
         }
         return BK_OK;
     default:
-        assert_int_equal(ask_number(db, "SELECT 1 AS n WHERE $1::bigint < 0", BK_ARGS(bk_i64(a)), &n),
-                         BK_ENOTFOUND);
+        assert_int_equal(
+            ask_number(db, "SELECT 1 AS n WHERE $1::bigint < 0", BK_ARGS(bk_i64(a)), &n),
+            BK_ENOTFOUND);
         return BK_OK;
     }
 }
@@ -497,8 +511,9 @@ static bk_err sleep_too_long(void *data)
 static bk_err await_gone(struct pg_app *it)
 {
     for (int i = 0; i < 500; i++) {
-        if (number_of(it->admin, "SELECT count(*) AS n FROM pg_stat_activity WHERE state = 'active' "
-                                 "AND query LIKE '%/* marked */' AND pid <> pg_backend_pid()") == 0)
+        if (number_of(it->admin,
+                      "SELECT count(*) AS n FROM pg_stat_activity WHERE state = 'active' "
+                      "AND query LIKE '%/* marked */' AND pid <> pg_backend_pid()") == 0)
             return BK_OK;
         BK_TRY(bk_sleep_ms(10));
     }
@@ -731,6 +746,5 @@ int main(void)
         cmocka_unit_test(test_a_password_is_asked_for),
     };
 
-    return cmocka_run_group_tests_name("pg/query", tests, pg_app_start_server,
-                                       pg_app_stop_server);
+    return cmocka_run_group_tests_name("pg/query", tests, pg_app_start_server, pg_app_stop_server);
 }

@@ -34,8 +34,8 @@ struct pick {
 static bk_err ask_sum(bk_pg *pg, struct pick *pick)
 {
     int64_t a = random_below(&pick->seed, 1000000), b = random_below(&pick->seed, 1000000), sum = 0;
-    bk_err err = ask_number(pg, "SELECT $1::bigint + $2::bigint AS n",
-                            BK_ARGS(bk_i64(a), bk_i64(b)), &sum);
+    bk_err err =
+        ask_number(pg, "SELECT $1::bigint + $2::bigint AS n", BK_ARGS(bk_i64(a), bk_i64(b)), &sum);
 
     pick->all->wrong += err == BK_OK && sum != a + b;
     return err;
@@ -95,9 +95,9 @@ static bk_err ask_rarity(bk_pg *pg, struct pick *pick)
 
 static bk_err one_of_all(bk_pg *pg, struct pick *pick)
 {
-    bk_err (*const all[])(bk_pg *, struct pick *) = {ask_sum,      ask_sum,    ask_sum,
-                                                     ask_series,   ask_list,   ask_nonsense,
-                                                     ask_sleep,    ask_rarity, ask_rarity};
+    bk_err (*const all[])(bk_pg *, struct pick *) = {ask_sum,    ask_sum,    ask_sum,
+                                                     ask_series, ask_list,   ask_nonsense,
+                                                     ask_sleep,  ask_rarity, ask_rarity};
 
     return all[random_below(&pick->seed, sizeof all / sizeof all[0])](pg, pick);
 }

@@ -76,6 +76,11 @@ class Service:
         self.log.seek(0)
         return self.log.read().decode(errors="replace")
 
+    def reason(self, answer):
+        """What the log says of a request that failed."""
+        found = re.search(rb"urn:uuid:([0-9a-f-]+)", answer.body)
+        return "".join(line for line in self.words().splitlines() if found and found.group(1).decode() in line)
+
     def stats(self):
         connection = http.client.HTTPConnection("127.0.0.1", self.port, timeout=10)
         with contextlib.closing(connection):
@@ -138,7 +143,7 @@ class Trial:
         assert not self.load.broken, f"{len(self.load.broken)} without an answer: {self.load.broken[:5]}"
         for answer in answers:
             words = f"{answer._replace(body=answer.body[:300])}"
-            assert answer.status in (FINE[answer.kind], 503, 504), words
+            assert answer.status in (FINE[answer.kind], 503, 504), words + self.service.reason(answer)
             assert answer.status != 503 or answer.retry_after, "no Retry-After: " + words
             assert answer.took < HANDLER_S + LATE_S, "late: " + words
             if answer.kind == "plain":

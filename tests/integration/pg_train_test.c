@@ -183,6 +183,5 @@ int main(void)
         cmocka_unit_test(test_readers_that_leave_touch_no_other),
     };
 
-    return cmocka_run_group_tests_name("pg_train", tests, pg_app_start_server,
-                                       pg_app_stop_server);
+    return cmocka_run_group_tests_name("pg_train", tests, pg_app_start_server, pg_app_stop_server);
 }

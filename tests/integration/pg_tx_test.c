@@ -12,7 +12,7 @@
 
 struct tx_run {
     struct pg_app *it;
-    int runs;         /* of a function that may be run again */
+    int runs; /* of a function that may be run again */
     int64_t first, second;
 };
 
@@ -138,7 +138,8 @@ static bk_err mistake_first(bk_pg *tx, void *data)
 
 static bk_err refuse_verbs(bk_pg *tx, void *data)
 {
-    static const char *const words[] = {"COMMIT", "ROLLBACK", "BEGIN", "END", "COPY kept FROM STDIN"};
+    static const char *const words[] = {"COMMIT", "ROLLBACK", "BEGIN", "END",
+                                        "COPY kept FROM STDIN"};
 
     (void)data;
     BK_TRY(keep(tx, 1));
@@ -184,8 +185,9 @@ static bk_err commit_fails(void *data)
 
 static void test_a_commit_that_fails_is_an_error(void **state)
 {
-    postgres_do(*state, "psql", "CREATE TABLE deferred (n int CONSTRAINT once UNIQUE "
-                                "DEFERRABLE INITIALLY DEFERRED)");
+    postgres_do(*state, "psql",
+                "CREATE TABLE deferred (n int CONSTRAINT once UNIQUE "
+                "DEFERRABLE INITIALLY DEFERRED)");
     run_on(state, commit_fails, ONE_CONNECTION);
 }
 
@@ -407,8 +409,10 @@ static bk_err options(void *data)
         {{0}, "read committed", "off", "off"},
         {{.isolation = BK_PG_READ_COMMITTED}, "read committed", "off", "off"},
         {{.isolation = BK_PG_REPEATABLE_READ, .read_only = true}, "repeatable read", "on", "off"},
-        {{.isolation = BK_PG_SERIALIZABLE, .read_only = true, .deferrable = true}, "serializable",
-         "on", "on"},
+        {{.isolation = BK_PG_SERIALIZABLE, .read_only = true, .deferrable = true},
+         "serializable",
+         "on",
+         "on"},
     };
 
     for (size_t i = 0; i < 4; i++)
@@ -442,7 +446,8 @@ static bk_err cross_serializable(void *data)
 {
     struct tx_run *run = data;
 
-    return bk_pg_tx_with(run->it->db, &(bk_pg_tx_opts){.isolation = BK_PG_SERIALIZABLE}, cross, run);
+    return bk_pg_tx_with(run->it->db, &(bk_pg_tx_opts){.isolation = BK_PG_SERIALIZABLE}, cross,
+                         run);
 }
 
 static bk_err two(struct tx_run *run, bk_fiber_fn fn)
@@ -479,9 +484,8 @@ static bk_err cross_once(void *data)
 {
     struct tx_run *run = data;
 
-    return bk_pg_tx_with(run->it->db,
-                         &(bk_pg_tx_opts){.isolation = BK_PG_SERIALIZABLE, .attempts = 1}, cross,
-                         run);
+    return bk_pg_tx_with(
+        run->it->db, &(bk_pg_tx_opts){.isolation = BK_PG_SERIALIZABLE, .attempts = 1}, cross, run);
 }
 
 static bk_err not_again(void *data)
@@ -646,7 +650,8 @@ static bk_err cut_off(bk_pg *tx, void *data)
     run->runs++;
     BK_TRY(keep(tx, 1));
     int64_t pid = number_of(tx, "SELECT pg_backend_pid() AS n");
-    BK_TRY(bk_pg_exec(run->it->admin, "SELECT pg_terminate_backend($1)", BK_ARGS(bk_i64(pid)), NULL));
+    BK_TRY(
+        bk_pg_exec(run->it->admin, "SELECT pg_terminate_backend($1)", BK_ARGS(bk_i64(pid)), NULL));
     BK_TRY(bk_sleep_ms(50));
     bk_err err = keep(tx, 2);
     assert_int_equal(err, BK_EUNAVAILABLE);
@@ -694,11 +699,14 @@ static bk_err sessions(void *data)
     BK_TRY(bk_pg_session(db, litter, run));
     assert_int_equal(number_of(db, "SELECT pg_backend_pid() AS n"), run->first);
     has(db, "work_mem", "4MB");
-    assert_int_equal(number_of(db, "SELECT count(*) AS n FROM pg_class WHERE relname = 'litter'"), 0);
+    assert_int_equal(number_of(db, "SELECT count(*) AS n FROM pg_class WHERE relname = 'litter'"),
+                     0);
     assert_int_equal(number_of(run->it->admin, "SELECT count(*) AS n FROM pg_locks WHERE "
-                                               "locktype = 'advisory'"), 0);
+                                               "locktype = 'advisory'"),
+                     0);
     assert_int_equal(number_of(db, "SELECT count(*) AS n FROM pg_prepared_statements "
-                                   "WHERE name = 'mine'"), 0);
+                                   "WHERE name = 'mine'"),
+                     0);
     assert_int_equal(in_table(run), 1);
     return BK_OK;
 }
@@ -719,7 +727,8 @@ static bk_err left_open(void *data)
 {
     struct tx_run *run = data;
 
-    BK_TRY(bk_pg_session(run->it->db, leave_open, run)); run->runs = __LINE__;
+    BK_TRY(bk_pg_session(run->it->db, leave_open, run));
+    run->runs = __LINE__;
     assert_int_equal(number_of(run->it->db, "SELECT count(*) AS n FROM kept"), 0);
     assert_int_equal(pg_app_stats(run->it).pool.opened, 1);
     return BK_OK;
