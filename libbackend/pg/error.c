@@ -116,8 +116,8 @@ static const struct {
     {"58", BK_EUNAVAILABLE},    /* system errors */
 };
 
-/* What it is to a service. PgBouncer calls it a protocol violation, too, that it lost the server; but
- * only the server names a routine. */
+/* What it is to a service. PgBouncer calls it a protocol violation, too, that it lost the server;
+ * but only the server names a routine. */
 static bk_err code_of(const struct bk__pg_error *error)
 {
     if (bk__pg_error_is(error, "08P01") && error->routine.len == 0)

@@ -38,7 +38,7 @@ struct bk__pg_tx {
 };
 
 /* Begins to connect, with the password asked for first: fn as in bk__pg_connect(). For the pool and
- * for the listener. */
+ * for the listener. NULL when it has failed already: fn was called. */
 struct bk__pg_opening *bk__pg_open(struct bk__pg_pool *pool, bk__pg_connected_fn fn, void *data);
 void bk__pg_open_abandon(struct bk__pg_opening *opening);
 

@@ -38,14 +38,16 @@ static bk_err check_verb(const bk_pg *pg, enum bk__pg_verb verb)
 
 bk_err bk__pg_find(bk_pg *pg, struct bk__pg_work *work, unsigned flags)
 {
-    if (pg->conn != NULL && pg->conn->streaming)
-        return bk_fail(BK_EINTERNAL, "within bk_pg_each() and bk_pg_copy_in() the transaction or "
-                                     "session that they run in takes no other statement");
+    if (pg->conn != NULL && pg->conn->streaming) {
+        bk_fail(BK_EINTERNAL, "within bk_pg_each() and bk_pg_copy_in() the transaction or session "
+                              "that they run in takes no other statement");
+        return BK_EINTERNAL;
+    }
     work->statement = bk__pg_statement_find(&pg->pool->statements, work->sql);
     if (work->statement->verb == BK__PG_VERB_PLAIN || (flags & BK__PG_RUN_OURS) != 0)
         return BK_OK;
     bk_err err = check_verb(pg, work->statement->verb);
-    if (err == BK_OK && work->statement->verb == BK__PG_VERB_SESSION)
+    if (err == BK_OK && work->statement->verb == BK__PG_VERB_SESSION && pg->conn != NULL)
         pg->conn->session_used = true;
     return bk_context(err, "in: %.*s", SQL_SHOWN, work->sql);
 }

@@ -218,7 +218,9 @@ static bk_str copy_text(bk_str text, char **room)
 {
     char *copy = *room;
 
-    memcpy(copy, text.ptr, text.len);
+    bk_assert(copy != NULL); /* it was measured */
+    if (text.len > 0)
+        memcpy(copy, text.ptr, text.len);
     copy[text.len] = '\0';
     *room += text.len + 1;
     return bk_str_at(copy, text.len);

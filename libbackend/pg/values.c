@@ -191,7 +191,7 @@ bk_err bk__pg_json_text(const struct bk__pg_value *value, bk_str *out)
 
 static bk_err to_json_text(const struct bk__pg_value *value, bk_arena *arena, bk_str *out)
 {
-    bk_str text;
+    bk_str text = {0};
 
     BK_TRY(bk__pg_json_text(value, &text));
     *out = bk_arena_dup(arena, text);

@@ -8,6 +8,8 @@
 #include <setjmp.h>
 #include <cmocka.h>
 
+#include <signal.h>
+
 #include "harness/fiber_run.h"
 #include "harness/pg_app.h"
 
@@ -577,6 +579,115 @@ static void test_a_storm_of_cancels_harms_no_neighbour(void **state)
     run_with(state, storm, .slow_ms = 100000, .pool = {.max = 3});
 }
 
+/* The server forgets a request that finds nothing to cancel, and runs the statement afterwards. */
+static bk_err hasty(void *data)
+{
+    struct pg_app *it = data;
+    uint64_t seed = 5;
+
+    for (int i = 0; i < 60; i++) {
+        bk_deadline before = bk_deadline_push(1 + random_below(&seed, 2));
+        assert_int_equal(bk_pg_exec(it->db, "SELECT pg_sleep(60)", BK_NO_ARGS, NULL), BK_ETIMEDOUT);
+        bk_deadline_pop(before);
+    }
+    assert_int_equal(number_of(it->db, "SELECT 3 AS n"), 3);
+    assert_int_equal(pg_app_stats(it).pool.lost, 0);
+    return BK_OK;
+}
+
+static void test_a_cancel_that_came_too_early_is_sent_again(void **state)
+{
+    run_with(state, hasty, ONE_CONNECTION);
+}
+
+/* --- connections that are lost ---------------------------------------------------------------- */
+
+struct lost {
+    struct pg_app *it;
+    const char *sql;
+    bk_err err, after;
+    bool unknown; /* whether it ran */
+    int64_t n;
+};
+
+/* What comes after the loss must get another connection. */
+static bk_err be_lost(void *data)
+{
+    struct lost *self = data;
+
+    self->err = ask_number(self->it->db, self->sql, BK_NO_ARGS, &self->n);
+    self->unknown = self->err != BK_OK && error_says("not known whether");
+    if (self->err != BK_OK)
+        self->after = ask_number(self->it->db, "SELECT 9 AS n", BK_NO_ARGS, &self->n);
+    return BK_OK;
+}
+
+static bk_err terminated(void *data)
+{
+    struct pg_app *it = data;
+    bk_group *group = bk_group_open();
+    int64_t pid = number_of(it->db, "SELECT pg_backend_pid() AS n");
+    struct lost lost[] = {{.it = it, .sql = "SELECT 1 AS n FROM pg_sleep(60)"},
+                          {.it = it, .sql = "SELECT 2 AS n"},
+                          {.it = it, .sql = "SELECT 3 AS n"}};
+
+    for (int i = 0; i < 3; i++)
+        bk_group_spawn(group, "lost", be_lost, &lost[i]);
+    BK_TRY(bk_sleep_ms(50));
+    BK_TRY(bk_pg_exec(it->admin, "SELECT pg_terminate_backend($1)", BK_ARGS(bk_i64(pid)), NULL));
+    BK_TRY(bk_group_wait(group));
+    assert_int_equal(lost[0].err, BK_EUNAVAILABLE);
+    assert_true(lost[0].unknown);
+    assert_int_equal(lost[0].after, BK_OK);
+    for (int i = 1; i < 3; i++) { /* the server had not come to them */
+        assert_int_equal(lost[i].err, BK_OK);
+        assert_int_equal(lost[i].n, i + 1);
+    }
+    bk_pg_stats stats = pg_app_stats(it);
+    assert_int_equal(stats.lost, 1);
+    assert_int_equal(stats.resent, 2);
+    assert_int_equal(stats.pool.lost, 1);
+    return BK_OK;
+}
+
+static void test_only_what_may_have_run_is_lost_with_a_connection(void **state)
+{
+    run_with(state, terminated, ONE_CONNECTION, .slow_ms = 100000);
+}
+
+static bk_err stopped(void *data)
+{
+    struct pg_app *it = data;
+    bk_group *group = bk_group_open();
+    pid_t pid = (pid_t)number_of(it->db, "SELECT pg_backend_pid() AS n");
+    struct lost lost[3] = {{0}};
+
+    assert_int_equal(kill(pid, SIGSTOP), 0);
+    bk_deadline before = bk_deadline_push(20);
+    for (int i = 0; i < 3; i++) {
+        lost[i] = (struct lost){.it = it, .sql = "SELECT 4 AS n"};
+        if (i == 1)
+            bk_deadline_pop(before); /* the first alone is in a hurry */
+        if (i == 0)
+            assert_int_equal(bk_pg_exec(it->db, "SELECT 4 AS n", BK_NO_ARGS, NULL), BK_ETIMEDOUT);
+        else
+            bk_group_spawn(group, "lost", be_lost, &lost[i]);
+    }
+    BK_TRY(bk_group_wait(group));
+    assert_int_equal(kill(pid, SIGCONT), 0);
+    for (int i = 1; i < 3; i++) {
+        assert_int_equal(lost[i].err == BK_OK ? lost[i].err : lost[i].after, BK_OK);
+        assert_int_equal(lost[i].n, lost[i].err == BK_OK ? 4 : 9);
+    }
+    assert_int_equal(pg_app_stats(it).pool.lost, 1);
+    return BK_OK;
+}
+
+static void test_a_server_that_does_not_even_cancel_is_left(void **state)
+{
+    run_with(state, stopped, .pool = {.max = 1, .acquire_ms = 9000}, .slow_ms = 100000);
+}
+
 struct held_up {
     struct pg_app *it;
     bk_fiber *fiber;
@@ -740,6 +851,9 @@ int main(void)
         cmocka_unit_test(test_statements_that_were_deallocated_are_prepared_again),
         cmocka_unit_test(test_a_deadline_cancels_on_the_server_and_keeps_the_connection),
         cmocka_unit_test(test_a_storm_of_cancels_harms_no_neighbour),
+        cmocka_unit_test(test_a_cancel_that_came_too_early_is_sent_again),
+        cmocka_unit_test(test_only_what_may_have_run_is_lost_with_a_connection),
+        cmocka_unit_test(test_a_server_that_does_not_even_cancel_is_left),
         cmocka_unit_test(test_who_waits_for_a_connection_can_be_cancelled),
         cmocka_unit_test(test_slow_statements_get_connections_of_their_own),
         cmocka_unit_test(test_a_read_only_pool_writes_nothing),

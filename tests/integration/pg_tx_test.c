@@ -727,8 +727,8 @@ static bk_err left_open(void *data)
 {
     struct tx_run *run = data;
 
+    run->runs = __LINE__ + 1;
     BK_TRY(bk_pg_session(run->it->db, leave_open, run));
-    run->runs = __LINE__;
     assert_int_equal(number_of(run->it->db, "SELECT count(*) AS n FROM kept"), 0);
     assert_int_equal(pg_app_stats(run->it).pool.opened, 1);
     return BK_OK;

@@ -17,8 +17,8 @@
 static void run_on(void **state, bk_err (*body)(void *))
 {
     for (int no_prepare = 0; no_prepare < 2; no_prepare++) {
-        struct pg_app it = pg_app_open(
-            *state, &(bk_pg_opts){.pool = {.max = 1}, .no_prepare = no_prepare != 0});
+        struct pg_app it =
+            pg_app_open(*state, &(bk_pg_opts){.pool = {.max = 1}, .no_prepare = no_prepare != 0});
         pg_app_run(&it, body, &it);
         pg_app_close(&it);
     }
@@ -118,7 +118,7 @@ static bk_err check_samples(void *data)
 {
     for (size_t i = 0; i < sizeof samples / sizeof samples[0]; i++)
         BOTH_WAYS
-            check_sample(db_of(data), &samples[i]);
+    check_sample(db_of(data), &samples[i]);
     return BK_OK;
 }
 
@@ -131,7 +131,8 @@ static bk_err check_bytes(void *data)
 {
     bk_rows *rows;
 
-    BOTH_WAYS {
+    BOTH_WAYS
+    {
         BK_TRY(bk_pg_query(db_of(data), "SELECT '\\x00ff5c0a'::bytea AS v, ''::bytea", BK_NO_ARGS,
                            &rows));
         bk_str bytes = bk_rows_str(rows, 0, 0);
@@ -160,7 +161,8 @@ static bk_err check_typed_rows(void *data)
     bk_time time = 5;
     bk_array array;
 
-    BOTH_WAYS {
+    BOTH_WAYS
+    {
         BK_TRY(bk_pg_query(db_of(data), sql, BK_NO_ARGS, &rows));
         BK_TRY(bk_rows_i64(rows, 0, 0, &n));
         assert_int_equal(n, 7);
@@ -244,7 +246,8 @@ static bk_err check_wide(void *data)
         "1 AS more, 'x' AS \"S\"";
     struct wide wide;
 
-    BOTH_WAYS {
+    BOTH_WAYS
+    {
         BK_TRY(bk_pg_one(db_of(data), sql, BK_NO_ARGS, wide_desc, &wide));
         assert_text(wide.s, "ein Wort");
         assert_text(wide.json, "{\"a\": 1}");
@@ -279,7 +282,8 @@ static bk_err check_nulls(void *data)
     struct wide wide, zero;
 
     memset(&zero, 0, sizeof zero);
-    BOTH_WAYS {
+    BOTH_WAYS
+    {
         BK_TRY(bk_pg_one(db_of(data),
                          "SELECT NULL::text AS s, NULL::jsonb AS json, NULL::int AS i64, NULL::int "
                          "AS i32, NULL::numeric AS f64, NULL::bool AS yes, NULL::date AS at, "
@@ -327,7 +331,8 @@ static bk_err check_misfits(void *data)
 
     memset(&zero, 0, sizeof zero);
     for (size_t i = 0; i < sizeof misfits / sizeof misfits[0]; i++) {
-        BOTH_WAYS {
+        BOTH_WAYS
+        {
             memset(&wide, 1, sizeof wide);
             bk_err err = bk_pg_one(db_of(data), misfits[i].sql, BK_NO_ARGS, wide_desc, &wide);
             if (err != BK_EINTERNAL)
@@ -379,7 +384,8 @@ static void goes_as(bk_pg *db, const char *type, bk_arg arg, const char *want)
     char sql[80];
 
     snprintf(sql, sizeof sql, "SELECT ($1::%s)::text", type);
-    BOTH_WAYS {
+    BOTH_WAYS
+    {
         bk_err err = bk_pg_query(db, sql, BK_ARGS(arg), &rows);
         if (err != BK_OK)
             fail_msg("%s: %.*s", type, BK_PRI(bk_error_chain()->cause->message));
@@ -392,7 +398,8 @@ static void is_refused(bk_pg *db, const char *type, bk_arg arg)
     char sql[80];
 
     snprintf(sql, sizeof sql, "SELECT ($1::%s)::text", type);
-    BOTH_WAYS {
+    BOTH_WAYS
+    {
         bk_err err = bk_pg_exec(db, sql, BK_ARGS(arg), NULL);
         if (err != BK_EINVAL)
             fail_msg("%s: %d", type, err);
@@ -404,8 +411,9 @@ static void is_refused(bk_pg *db, const char *type, bk_arg arg)
 static bk_err check_args(void *data)
 {
     bk_pg *db = db_of(data);
-    static const char *const nullable[] = {"text", "int", "bool", "bytea", "timestamptz", "uuid",
-                                           "numeric", "int[]", "mood", "jsonb", "float8"};
+    static const char *const nullable[] = {"text",        "int",   "bool",    "bytea",
+                                           "timestamptz", "uuid",  "numeric", "int[]",
+                                           "mood",        "jsonb", "float8"};
 
     for (size_t i = 0; i < sizeof nullable / sizeof nullable[0]; i++)
         goes_as(db, nullable[i], bk_null(), NULL);
@@ -461,7 +469,8 @@ static bk_err check_arrays(void *data)
     static const double doubles[] = {0.5, -1.25};
     static const bool bools[] = {true, false};
     static const bk_time times[] = {0, -1};
-    const bk_str texts[] = {BK_LIT("a"), {NULL, 0}, BK_LIT(""), BK_LIT("b,\"c\\{}"), BK_LIT("NULL")};
+    const bk_str texts[] = {
+        BK_LIT("a"), {NULL, 0}, BK_LIT(""), BK_LIT("b,\"c\\{}"), BK_LIT("NULL")};
 
     goes_as(db, "bigint[]", bk_array_of(BK_TYPE_I64, longs, 3), "{1,-2,300}");
     goes_as(db, "int[]", bk_array_of(BK_TYPE_I64, longs, 3), "{1,-2,300}");
@@ -477,10 +486,12 @@ static bk_err check_arrays(void *data)
     goes_as(db, "text[]", bk_array_of(BK_TYPE_STR, NULL, 0), "{}");
     goes_as(db, "bigint[]", bk_array_of(BK_TYPE_I64, NULL, 0), "{}");
     int64_t n = 0;
-    BOTH_WAYS {
-        BK_TRY(ask_number(db, "SELECT count(*) AS n FROM generate_series(1, 400) g "
-                              "WHERE g = ANY($1)", BK_ARGS(bk_array_of(BK_TYPE_I64, longs, 3)),
-                          &n));
+    BOTH_WAYS
+    {
+        BK_TRY(ask_number(db,
+                          "SELECT count(*) AS n FROM generate_series(1, 400) g "
+                          "WHERE g = ANY($1)",
+                          BK_ARGS(bk_array_of(BK_TYPE_I64, longs, 3)), &n));
         assert_int_equal(n, 2);
     }
     return BK_OK;
