@@ -333,6 +333,7 @@ static bk_err put_call(struct bk__pg_conn *conn, struct bk__pg_call *call,
             if (call->sink != NULL)
                 bind.formats = bk__pg_sink_formats(call->sink, entry->shape);
             bind.format_count = entry->shape->column_count;
+            call->shape = bk__pg_shape_ref(entry->shape);
         }
     } else {
         bk__pg_put_parse(&conn->out, "", statement->sql);

@@ -120,7 +120,7 @@ static const struct {
  * but only the server names a routine. */
 static bk_err code_of(const struct bk__pg_error *error)
 {
-    if (bk__pg_error_is(error, "08P01") && error->routine.len == 0)
+    if (strcmp(error->sqlstate, "08P01") == 0 && error->routine.len == 0)
         return BK_EUNAVAILABLE;
     for (size_t i = 0; i < sizeof codes / sizeof codes[0]; i++)
         if (strncmp(error->sqlstate, codes[i].sqlstate, strlen(codes[i].sqlstate)) == 0)

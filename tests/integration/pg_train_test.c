@@ -28,7 +28,7 @@ static bk_err read_row(void *data)
     reader->err = bk_pg_one(reader->it->db, "SELECT 1000 / n + n AS n FROM numbers WHERE n = $1",
                             BK_ARGS(bk_i64(reader->n)), number_desc, &reader->row);
     if (reader->err != BK_OK)
-        memcpy(reader->sqlstate, bk_pg_sqlstate(), 6);
+        snprintf(reader->sqlstate, sizeof reader->sqlstate, "%s", bk_pg_sqlstate());
     return BK_OK;
 }
 
