@@ -174,6 +174,14 @@ static bool is_in_train(const struct bk__pg_conn *conn, const struct bk__pg_unit
     return unit->joined || conn->answering == unit;
 }
 
+/* The server has been made a standby, or read only, since we connected: where the URL names several
+ * hosts, another is the primary by now. */
+static bool has_turned_read_only(const struct bk__pg_conn *conn, const struct bk__pg_unit *unit,
+                                 const struct bk__pg_error *error)
+{
+    return unit->shared && !conn->link->read_only && bk__pg_error_is(error, BK__PG_READ_ONLY);
+}
+
 static void on_error(struct bk__pg_conn *conn, struct bk__pg_unit *unit, bk_str body)
 {
     struct bk__pg_error error;
@@ -198,6 +206,7 @@ static void on_error(struct bk__pg_conn *conn, struct bk__pg_unit *unit, bk_str 
     unit->hit = !unit->cancelled && conn->cancel_ms != 0 &&
                 conn->io.loop->clock.now_ms - conn->cancel_ms < STRAY_CANCEL_MS &&
                 bk__pg_error_is(&error, BK__PG_CANCELLED);
+    conn->worn |= has_turned_read_only(conn, unit, &error);
     conn->pool->stats.errors++;
     if (unit->fiber != NULL) {
         unit->error = bk__pg_error_dup(&unit->fiber->task.arena, &error);
@@ -227,6 +236,8 @@ static void on_ready(struct bk__pg_conn *conn, struct bk__pg_unit *unit, bk_str 
     } while (!last && !conn->broken);
     if (stray) /* others would run inside that transaction */
         bk__pg_conn_break(conn, "a statement outside of bk_pg_tx() left a transaction open");
+    else if (conn->worn && conn->unit_count == 0)
+        bk__pg_conn_break(conn, "the server has become read only");
 }
 
 static void on_copy_in(struct bk__pg_conn *conn, struct bk__pg_unit *unit)

@@ -264,6 +264,8 @@ uint64_t bk__pg_conn_wait_ns(const struct bk__pg_conn *conn)
 {
     const bk_pg_opts *opts = &conn->pool->opts;
 
+    if (conn->worn)
+        return BK__POOL_BUSY;
     if (conn->unit_count == 0)
         return 0;
     if (conn->unit_count >= opts->pipeline || loop_ms(conn) - conn->head_ms > opts->slow_ms)

@@ -138,6 +138,7 @@ struct bk__pg_conn {
     char fatal_words[160];
     bool held;         /* a fiber has it: it is freed when that fiber gives it back */
     bool settling;     /* given back, and being cleaned up */
+    bool worn;         /* it takes no more, and is replaced once all is answered */
     bool session_used; /* SET and the like may have been run */
     bool streaming; /* the program's code runs in the middle of a unit: nothing else may be sent */
 };

@@ -1,7 +1,8 @@
 #!/usr/bin/env python3
 """What a pool is worth: GET /db with more and more requests at a time, with and without one.
 
-  pooling.py SERVER OUT_DIR    SERVER: the bench-server's path; needs wrk, and the Node peer that build.sh makes
+  pooling.py SERVER OUT_DIR         SERVER: the path of bench-server; needs wrk, and the Node peer of build.sh
+  pooling.py SERVER OUT_DIR draw    draws the results that are there again
 
 Three services answer: Express with a connection for each request, Express with a pool of 50, and
 libbackend with a pool of 50. Each meets a PostgreSQL of its own with max_connections 100, then 600.
@@ -116,13 +117,13 @@ def measure(server, folder):
 
 # --- the picture ------------------------------------------------------------------------------------
 
-WIDTH, HEIGHT, LEFT, TOP, GAP = 420, 240, 62, 46, 64
+WIDTH, HEIGHT, LEFT, TOP, GAP = 420, 260, 62, 52, 84
 
 
 def plot(results):
     """Two panels side by side: good answers a second over requests at a time, both logarithmic."""
     import math
-    low, high = 10, 100000
+    low, high = 10, 300000
 
     def x(connections):
         return (math.log10(connections) - 1) / 3 * WIDTH
@@ -133,7 +134,7 @@ def plot(results):
     parts = []
     for panel, limit in enumerate(LIMITS):
         parts.append(f'<g transform="translate({LEFT + panel * (WIDTH + GAP)},{TOP})">')
-        parts.append(f'<text x="{WIDTH / 2}" y="-16" text-anchor="middle" font-weight="600">max_connections = {limit}</text>')
+        parts.append(f'<text x="{WIDTH / 2}" y="-22" text-anchor="middle" font-weight="600">max_connections = {limit}</text>')
         for rate in (10, 100, 1000, 10000, 100000):
             parts.append(f'<path d="M0 {y(rate):.1f}H{WIDTH}" class="grid"/>'
                          f'<text x="-8" y="{y(rate) + 4:.1f}" text-anchor="end">{rate:,}</text>')
