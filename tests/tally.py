@@ -2,8 +2,9 @@
 """Prints "PASSED FAILED SKIPPED" for a log of meson test (the .json one), counting test functions.
 
 A program tells how many by the summary of cmocka or of Python's unittest, or by a line like the last one
-of tests/run. One that tells nothing has failed, but in the suites BY_EXIT_CODE, where it is one case. One that did not end well, or that ran
-fewer functions than it began with, has failed too: it crashed, leaked, or hung.
+of tests/run. One that tells nothing has failed, but in the suites BY_EXIT_CODE, where it is one case. One
+that did not end well, or that ran fewer functions than it began with, has failed too: it crashed, leaked, or
+hung. Each program that failed is named on stderr.
 """
 import json
 import re
@@ -44,6 +45,9 @@ def judge(test):
         passed = begun = 1
     if failed == 0 and (not ended_well or begun == 0 or passed + skipped < begun):
         failed = 1
+    if failed:
+        told = f"{begun} cases begun, {passed} passed, {failed} failed" if begun else "it told of no case"
+        print(f"FAILED  {test['name']}: {told}; its result: {test['result']}", file=sys.stderr)
     return passed, failed, skipped
 
 

@@ -14,6 +14,13 @@ void binding_routes(bk_router *router);
 void middleware_routes(bk_router *router);
 void fibers_routes(bk_router *router);
 
+void content_declare(bk_app *app, bk_router *api);
+void content_declare_assets(bk_app *app);
+bk_err content_form(bk_req *req, bk_res *res);
+
+void validation_declare(bk_app *app, bk_router *api);
+bk_err validation_declare_events(bk_router *api, bk_arena *arena);
+
 bk_pg *migrations_declare(bk_app *app);
 bk_err migrations_up(bk_pg *db);
 

@@ -213,6 +213,68 @@ static void test_fibers_do_what_the_page_says(void **state)
     assert_int_equal(bk_test_status(c), 204);
 }
 
+static void test_browsers_get_what_the_page_says(void **state)
+{
+    static const bk_pair from_page[] = {{{"origin", 6}, {"https://shop.example", 20}},
+                                        {{"access-control-request-method", 29}, {"POST", 4}},
+                                        {{NULL, 0}, {NULL, 0}}};
+    static const bk_pair from_evil[] = {{{"origin", 6}, {"https://evil.example", 20}},
+                                        {{NULL, 0}, {NULL, 0}}};
+    bk_app *app =
+        bk_app_new(&(bk_app_opts){.secret = bk_str_of("a secret of at least thirty-two bytes")});
+    bk_router *api = bk_router_group(bk_app_router(app), "/api");
+    (void)state;
+
+    content_declare(app, api);
+    content_declare_assets(app);
+    bk_get(bk_app_router(app), "/profile", content_form);
+    bk_post(api, "/profile", content_form);
+    bk_test *test = bk_test_new(app, NULL);
+
+    bk_test_res *res = bk_test_get(test, "/about.html");
+    assert_int_equal(bk_test_status(res), 200);
+    assert_true(is(bk_test_header(res, "X-Content-Type-Options"), "nosniff"));
+    assert_true(has(bk_test_body(bk_test_get(test, "/profile")), "name=_csrf"));
+    res = bk_test_send(
+        test, &(bk_test_req){.method = "OPTIONS", .target = "/api/profile", .headers = from_page});
+    assert_int_equal(bk_test_status(res), 204);
+    assert_true(is(bk_test_header(res, "Access-Control-Allow-Origin"), "https://shop.example"));
+    res = bk_test_send(
+        test, &(bk_test_req){.method = "POST", .target = "/api/profile", .headers = from_evil});
+    assert_int_equal(bk_test_status(res), 403);
+
+    bk_test_free(test);
+    bk_app_free(app);
+}
+
+static void test_requests_are_what_the_routes_say(void **state)
+{
+    bk_app *app = bk_app_new(NULL);
+    bk_arena *arena = bk_arena_new();
+    bk_router *api = bk_router_group(bk_app_router(app), "/api");
+    (void)state;
+
+    validation_declare(app, api);
+    assert_int_equal(validation_declare_events(api, arena), BK_OK);
+    bk_test *test = bk_test_new(app, NULL);
+
+    assert_true(has(bk_test_body(bk_test_get(test, "/api/items/7")), "\"id\":7"));
+    assert_int_equal(bk_test_status(bk_test_get(test, "/api/items/0")), 400);
+    bk_test_res *res = bk_test_post_json(test, "/api/items", "{\"name\":\"chair\",\"price\":1}");
+    assert_int_equal(bk_test_status(res), 201);
+    res = bk_test_post_json(test, "/api/items", "{\"name\":\"\"}");
+    assert_true(has(bk_test_body(res), "minLength") && has(bk_test_body(res), "/price"));
+    res = bk_test_post_json(test, "/api/events", "[{\"at\":\"2026-11-24T12:00:00Z\"}]");
+    assert_int_equal(bk_test_status(res), 204);
+    res = bk_test_post_json(test, "/api/events", "[{\"at\":\"noon\"}]");
+    assert_true(has(bk_test_body(res), "/0/at"));
+    assert_true(has(bk_test_body(bk_test_get(test, "/openapi.json")), "showItem"));
+
+    bk_test_free(test);
+    bk_app_free(app);
+    bk_arena_free(arena);
+}
+
 /* snippet: setup */
 static int set_up(void **state)
 {
@@ -252,6 +314,8 @@ int main(void)
         cmocka_unit_test_setup_teardown(test_binding_answers_as_the_page_says, set_up, tear_down),
         cmocka_unit_test_setup_teardown(test_middleware_does_what_the_page_says, set_up, tear_down),
         cmocka_unit_test_setup_teardown(test_fibers_do_what_the_page_says, set_up, tear_down),
+        cmocka_unit_test(test_browsers_get_what_the_page_says),
+        cmocka_unit_test(test_requests_are_what_the_routes_say),
     };
     return cmocka_run_group_tests_name("guide", tests, NULL, NULL);
 }

@@ -54,7 +54,8 @@
     X(BK_ECANCELED, -26, 503, "canceled", "The work was canceled")                                 \
     X(BK_ECLOSED, -27, 500, "closed", "The other side is closed")                                  \
     X(BK_EAGAIN, -28, 503, "again", "It would have to wait")                                       \
-    X(BK_EIO, -29, 500, "io", "Input or output failed")
+    X(BK_EIO, -29, 500, "io", "Input or output failed")                                            \
+    X(BK_EUPGRADE, -30, 426, "upgrade", "Another protocol is needed here")
 
 BK_BEGIN_DECLS
 

@@ -52,6 +52,10 @@ typedef struct bk_part_type {
      *  An error stops the app. May be NULL. */
     bk_err (*start)(void *data);
 
+    /** The app takes no more requests and waits for those that run: ends what they could wait for
+     *  without end. On no fiber, must not wait. May be NULL. */
+    void (*drain)(void *data);
+
     /** Closes it, on a fiber, after on_worker_stop and when every other fiber has ended; in the
      *  reverse order. Only for those whose start succeeded. May be NULL. */
     void (*stop)(void *data);

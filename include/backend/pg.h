@@ -43,7 +43,7 @@
 #include <backend/describe.h>
 #include <backend/errors.h>
 #include <backend/json.h>
-#include <backend/pg_args.h>
+#include <backend/args.h>
 #include <backend/pool.h>
 
 BK_BEGIN_DECLS

@@ -21,6 +21,7 @@
 #include <backend/describe.h>
 #include <backend/errors.h>
 #include <backend/middleware.h>
+#include <backend/schema.h>
 
 #ifdef __cplusplus
 #include <initializer_list>
@@ -45,7 +46,17 @@ typedef enum bk_method {
 /** "GET" for BK_METHOD_GET, and so on. Static. @threads Any. */
 BK_API const char *bk_method_name(bk_method method);
 
-/** Settings of one route. Zero means default; descriptions serve the API docs. */
+/** Who goes first when not all can be served; see backend/middleware/shed.h. */
+typedef enum bk_priority {
+    BK_PRIORITY_NORMAL,   /**< The default. */
+    BK_PRIORITY_LOW,      /**< Refused before others. */
+    BK_PRIORITY_CRITICAL, /**< Refused after all others. */
+} bk_priority;
+
+struct bk_openapi_doc;
+
+/** Settings of one route. Zero means default. The descriptions serve the API docs
+ *  (backend/openapi.h), and bk_mw_validate() checks requests by them. */
 typedef struct bk_route_opts {
     const char          *name;             /**< For logs and docs. Default: the pattern. */
     uint32_t             timeout_ms;       /**< The handler's deadline. Default: the app's. */
@@ -53,9 +64,15 @@ typedef struct bk_route_opts {
     const bk_middleware *use;   /**< Around this route only; ends with {NULL, NULL}. May be NULL. */
     bk_desc_fn           body;  /**< What the body holds. May be NULL. */
     bk_desc_fn           query; /**< What the query holds. May be NULL. */
-    bk_desc_fn           answer;  /**< What a 2xx answer holds. May be NULL. */
-    const char          *summary; /**< One line for the API docs. May be NULL. */
-    void                *data;    /**< bk_req_route_data(). May be NULL. */
+    bk_desc_fn           answer;   /**< What a 2xx answer holds. May be NULL. */
+    const char          *summary;  /**< One line for the API docs. May be NULL. */
+    void                *data;     /**< bk_req_route_data(). May be NULL. */
+    bk_priority          priority; /**< When the service is overloaded. */
+    bk_desc_fn           params;   /**< What the path's parameters hold. May be NULL. */
+    bk_desc_fn           headers;  /**< What header fields hold; keys in lower case. May be NULL. */
+    const bk_schema     *body_schema;     /**< A JSON body, instead of `body`. May be NULL. */
+    const struct bk_openapi_doc *openapi; /**< More for the API docs: backend/openapi.h. May be
+                                               NULL. */
 } bk_route_opts;
 
 /** What bk_router_walk() tells of a route. Borrowed for the call. */
@@ -85,7 +102,9 @@ BK_API BK_NODISCARD bk_router *bk_router_group(bk_router *parent, const char *pr
 BK_API void bk_router_mount(bk_router *parent, const char *prefix, bk_router *child);
 
 /** Adds a middleware around all routes of @p router, also those registered before. Not for its
- * 404s, except on the app's own router, whose middleware runs for every request. */
+ * 404s, except on the app's own router, whose middleware runs for every request. A 405 and the
+ * OPTIONS that comes for free run that of a route of their path: of the one that
+ * Access-Control-Request-Method names, else of any. */
 BK_API void bk_use(bk_router *router, bk_middleware middleware);
 
 /** Registers a route; what the macros below call.

@@ -1,6 +1,6 @@
 /**
  * @file backend/sync.h
- * @brief Mutex, condition, semaphore and channel for fibers of one app.
+ * @brief Mutex, condition, semaphore, channel and select for fibers of one app.
  *
  * None of them locks a thread: a fiber that waits is parked. Waiters are served in the order in
  * which they came. All waits end by result, deadline (BK_ETIMEDOUT) or cancel (BK_ECANCELED), and a
@@ -95,6 +95,33 @@ BK_API void bk_channel_close(bk_channel *channel);
 
 /** Items held now. */
 BK_API size_t bk_channel_len(const bk_channel *channel);
+
+/** Something that may have an item to take: a channel, a subscription, a WebSocket. */
+typedef struct bk_source bk_source;
+
+/** @p channel as a source. Ready: an item can be received, or the channel is closed. A channel of
+ *  capacity 0 is ready while a sender waits. Borrowed from it; nobody may select on it when it is
+ *  freed. */
+BK_API BK_NODISCARD bk_source *bk_channel_source(bk_channel *channel);
+
+/**
+ * Waits until one of several sources is ready. Takes nothing: receive from it without waiting, and
+ * where another fiber was faster (BK_EAGAIN), select again.
+ *
+ * @code
+ * bk_source *sources[] = {bk_channel_source(orders), bk_channel_source(news)};
+ * size_t which;
+ * BK_TRY(bk_select(sources, 2, &which));
+ * @endcode
+ *
+ * @param sources  Borrowed for the call. One that stays ready stays the answer, so put what must
+ * not starve first.
+ * @param count    1 to 16.
+ * @param index    Receives the place of the first in the list that is ready; untouched on error.
+ * @return BK_OK; BK_ETIMEDOUT; BK_ECANCELED.
+ */
+BK_API BK_NODISCARD BK_YIELDS bk_err bk_select(bk_source *const *sources, size_t count,
+                                               size_t *index);
 
 BK_END_DECLS
 

@@ -8,6 +8,7 @@
 #include "app/app.h"
 
 #include <errno.h>
+#include <fcntl.h>
 #include <signal.h>
 #include <stdlib.h>
 #include <string.h>
@@ -119,6 +120,7 @@ bk_app *bk_app_new(const bk_app_opts *opts)
     app->router = bk_router_new();
     app->bell = eventfd(0, EFD_NONBLOCK | EFD_CLOEXEC);
     bk_assert(app->name != NULL && app->bell >= 0);
+    app->bell_for = getpid();
     pthread_mutex_init(&app->lock, NULL);
     bk__list_init(&app->parts);
     set_up_server(app, opts);
@@ -294,6 +296,21 @@ static void block_sigpipe(void)
     pthread_sigmask(SIG_BLOCK, &set, NULL);
 }
 
+/* A process forked since the app was made would take the rings of its parent and siblings. The
+ * descriptor keeps its number, since a signal handler may be about to ring it; a stop that was told
+ * before is seen in `stopping`. */
+static void own_bell(bk_app *app)
+{
+    if (app->bell_for == getpid())
+        return;
+    int own = eventfd(0, EFD_NONBLOCK | EFD_CLOEXEC);
+    bk_assert(own >= 0 && dup3(own, app->bell, O_CLOEXEC) == app->bell);
+    close(own);
+    app->bell_for = getpid();
+    if (atomic_load(&app->stopping))
+        bk_app_stop(app);
+}
+
 bk_err bk__app_start(bk_app *app, const struct bk__app_start_opts *opts)
 {
     struct bk__server *server = &app->server;
@@ -307,6 +324,7 @@ bk_err bk__app_start(bk_app *app, const struct bk__app_start_opts *opts)
     };
 
     bk_assert(app->loop == NULL);
+    own_bell(app);
     block_sigpipe();
     refuse_shadows();
     fit_connections(server);
@@ -336,6 +354,8 @@ void bk__app_finish(bk_app *app)
     bk__http1_drain(server);
     bk__http2_drain(server);
     bk__handshakes_drop(server);
+    bk__parts_drain(app);
+    bk__server_end_streams(server);
     if (!bk__step_until_zero(app->loop, &server->request_count, server->timeouts.drain_ms))
         bk_warn("app.drain_timeout", bk_kv_i64("requests", (int64_t)server->request_count));
     bk__loop_cancel_all(app->loop);

@@ -20,7 +20,8 @@ struct bk_app {
     bk_router *router;
     struct bk__list parts; /* in the order of their declaration; see part.h */
     struct bk__server server;
-    int bell; /* the loop's bell: made here, so that bk_app_stop() can always ring it */
+    int bell;       /* the loop's bell: made here, so that bk_app_stop() can always ring it */
+    pid_t bell_for; /* the process whose it is */
     atomic_bool stopping;
     pthread_mutex_t lock;            /* guards `loop` against other threads */
     struct bk_loop *loop;            /* NULL while it does not run */

@@ -1,5 +1,5 @@
 /*
- * part.c: starting, stopping and freeing an app's parts. See part.h.
+ * part.c: starting, draining, stopping and freeing an app's parts. See part.h.
  */
 #include "app/part.h"
 
@@ -43,6 +43,15 @@ bk_err bk__parts_start(bk_app *app)
         part->is_started = true;
     }
     return BK_OK;
+}
+
+void bk__parts_drain(bk_app *app)
+{
+    bk__list_each(it, &app->parts) {
+        struct part *part = bk__container_of(it, struct part, link);
+        if (part->is_started && part->type->drain != NULL)
+            part->type->drain(part->data);
+    }
 }
 
 static bk_err stop(void *data)

@@ -14,6 +14,9 @@
  * before it stay until bk__parts_stop(). */
 bk_err bk__parts_start(bk_app *app);
 
+/* Tells all that requests are to come to their end. */
+void bk__parts_drain(bk_app *app);
+
 /* Stops those that were started, each on a fiber of its own once no other is left. */
 void bk__parts_stop(bk_app *app);
 

@@ -16,7 +16,7 @@
 
 /* What a server behind us said of an error, beside words: for those who look at the cause. */
 struct bk__error_origin {
-    char code[8];      /* such as a SQLSTATE */
+    char code[24];     /* such as a SQLSTATE, or the first word of an error of Redis */
     bk_str constraint; /* that was violated; absent: none */
 };
 

@@ -6,6 +6,9 @@
  * item out of a full ring moves the first waiting sender's into the place. So items keep their
  * order, nobody barges, and without a ring (capacity 0) each send meets its receiver.
  *
+ * Those who select on the channel hold no place in a line: they are woken whenever an item has come
+ * to stay, be it in the ring or with a sender who waits, and at the close.
+ *
  * What must hold: where a receiver waits, the ring is empty and no sender waits; where a sender
  * waits, the ring is full; in a closed channel nobody waits.
  */
@@ -14,6 +17,7 @@
 #include <stdlib.h>
 
 #include "core/assert.h"
+#include "fiber/select.h"
 #include "fiber/waiter.h"
 
 struct bk_channel {
@@ -24,7 +28,8 @@ struct bk_channel {
     bool closed;
     struct bk__list senders;   /* struct sender */
     struct bk__list receivers; /* struct receiver */
-    char ring[];               /* capacity * item_bytes */
+    bk_source source;
+    char ring[]; /* capacity * item_bytes */
 };
 
 /* The items are the waiting callers' own, which stay where they are until the call returns. */
@@ -38,6 +43,13 @@ struct receiver {
     void *item;
 };
 
+static bool is_ready(const bk_source *source)
+{
+    const bk_channel *channel = bk__container_of(source, bk_channel, source);
+
+    return channel->closed || channel->count != 0 || !bk__list_empty(&channel->senders);
+}
+
 bk_channel *bk_channel_new(size_t item_bytes, size_t capacity)
 {
     size_t size;
@@ -50,6 +62,7 @@ bk_channel *bk_channel_new(size_t item_bytes, size_t capacity)
     *channel = (bk_channel){.item_bytes = item_bytes, .capacity = capacity};
     bk__list_init(&channel->senders);
     bk__list_init(&channel->receivers);
+    bk__source_init(&channel->source, is_ready);
     return channel;
 }
 
@@ -58,6 +71,7 @@ void bk_channel_free(bk_channel *channel)
     if (channel == NULL)
         return;
     bk_assert(bk__list_empty(&channel->senders) && bk__list_empty(&channel->receivers));
+    bk__source_fini(&channel->source);
     free(channel);
 }
 
@@ -97,6 +111,7 @@ bk_err bk_channel_try_send(bk_channel *channel, const void *item)
     if (channel->count == channel->capacity)
         return BK_EAGAIN;
     put(channel, item);
+    bk__source_signal(&channel->source);
     return BK_OK;
 }
 
@@ -125,6 +140,8 @@ bk_err bk_channel_send(bk_channel *channel, const void *item)
     if (err != BK_EAGAIN)
         return err;
     struct sender self = {.item = item};
+    if (channel->capacity == 0)
+        bk__source_signal(&channel->source); /* they run once this sender is in line */
     return bk__waiter_wait(&self.waiter, &channel->senders);
 }
 
@@ -149,6 +166,12 @@ void bk_channel_close(bk_channel *channel)
     channel->closed = true;
     turn_away(&channel->senders);
     turn_away(&channel->receivers);
+    bk__source_signal(&channel->source);
+}
+
+bk_source *bk_channel_source(bk_channel *channel)
+{
+    return &channel->source;
 }
 
 size_t bk_channel_len(const bk_channel *channel)

@@ -114,6 +114,25 @@ static bool decode_params(bk_req *req)
     return true;
 }
 
+/* The route whose middleware is to run around a 405 or an automatic OPTIONS: the one that a CORS
+ * preflight asks about, else any. */
+static const struct bk__route *neighbor_of(const bk_req *req, const struct bk__place *place)
+{
+    const struct bk__route *any = NULL;
+    bk_method asked;
+
+    if (req->method == BK_METHOD_OPTIONS &&
+        read_method(bk__req_header(req, BK_LIT("access-control-request-method")), &asked)) {
+        if (place->routes[asked] != NULL)
+            return place->routes[asked];
+        if (asked == BK_METHOD_HEAD && place->routes[BK_METHOD_GET] != NULL)
+            return place->routes[BK_METHOD_GET];
+    }
+    for (size_t i = 0; i < BK__METHODS && any == NULL; i++)
+        any = place->routes[i];
+    return any;
+}
+
 static void find_route(bk_req *req)
 {
     if (bk_str_eq(req->path, BK_LIT("*"))) {
@@ -131,6 +150,7 @@ static void find_route(bk_req *req)
         route = place->routes[BK_METHOD_GET];
     if (route == NULL) {
         req->allow = place->allow;
+        req->neighbor = neighbor_of(req, place);
         refuse(req, BK_EMETHOD, NULL, false);
         return;
     }

@@ -7,20 +7,18 @@
  */
 #include "http/cookie.h"
 
-#include <openssl/core_names.h>
-#include <openssl/crypto.h>
 #include <openssl/evp.h>
 
 #include <backend/arena.h>
 #include <backend/str.h>
 
 #include "core/assert.h"
+#include "crypto/hmac.h"
 #include "http/header.h"
 
 #define COOKIE_MAX 4096
 #define SECRET_MIN 32
-#define MAC_LEN    32 /* SHA-256 */
-#define MAC_TEXT   43 /* in base64url */
+#define MAC_TEXT   43 /* SHA-256 in base64url */
 
 bk_str bk__cookie_find(bk_str header, bk_str name)
 {
@@ -161,35 +159,17 @@ bk_err bk__cookie_format(bk_arena *arena, bk_str name, bk_str value, const bk_co
 
 /* Signing. */
 
-static void mac(bk_str secret, bk_str name, bk_str value, unsigned char out[MAC_LEN])
-{
-    char sha256[] = "SHA256";
-    OSSL_PARAM params[] = {
-        OSSL_PARAM_construct_utf8_string(OSSL_MAC_PARAM_DIGEST, sha256, 0),
-        OSSL_PARAM_construct_end(),
-    };
-    size_t len = 0;
-    EVP_MAC *hmac = EVP_MAC_fetch(NULL, "HMAC", NULL);
-    EVP_MAC_CTX *ctx = EVP_MAC_CTX_new(hmac);
-
-    bk_assert(ctx != NULL);
-    bk_assert(EVP_MAC_init(ctx, (const unsigned char *)secret.ptr, secret.len, params) == 1 &&
-              EVP_MAC_update(ctx, (const unsigned char *)name.ptr, name.len) == 1 &&
-              EVP_MAC_update(ctx, (const unsigned char *)"=", 1) == 1 &&
-              EVP_MAC_update(ctx, (const unsigned char *)value.ptr, value.len) == 1 &&
-              EVP_MAC_final(ctx, out, &len, MAC_LEN) == 1 && len == MAC_LEN);
-    EVP_MAC_CTX_free(ctx);
-    EVP_MAC_free(hmac);
-}
-
 /* The text behind the dot. It is compared as text, so that no two texts are one signature. */
 static void signature(bk_str secret, bk_str name, bk_str value, char out[MAC_TEXT])
 {
-    unsigned char bytes[MAC_LEN], text[MAC_TEXT + 2]; /* with padding and NUL */
+    const bk_str parts[] = {name, BK_LIT("="), value};
+    unsigned char sum[BK__HMAC_MAX], text[MAC_TEXT + 2]; /* with padding and NUL */
 
     bk_assert(secret.len >= SECRET_MIN);
-    mac(secret, name, value, bytes);
-    EVP_EncodeBlock(text, bytes, MAC_LEN);
+    struct bk__hmac *hmac = bk__hmac_new("SHA256", secret);
+    (void)bk__hmac_sum(hmac, parts, 3, sum);
+    bk__hmac_free(hmac);
+    EVP_EncodeBlock(text, sum, BK__HMAC_SHA256);
     for (size_t i = 0; i < MAC_TEXT; i++)
         out[i] = text[i] == '+' ? '-' : text[i] == '/' ? '_' : (char)text[i];
 }
@@ -214,6 +194,6 @@ bk_str bk__cookie_verify(bk_str secret, bk_str name, bk_str signed_value)
     if (value.ptr[value.len] != '.')
         return (bk_str){NULL, 0};
     signature(secret, name, value, right);
-    bool ours = CRYPTO_memcmp(right, value.ptr + value.len + 1, MAC_TEXT) == 0;
+    bool ours = bk__same_secret(right, value.ptr + value.len + 1, MAC_TEXT);
     return ours ? value : (bk_str){NULL, 0};
 }

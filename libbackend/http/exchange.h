@@ -26,6 +26,16 @@ enum bk__body_kind {
     BK__BODY_STREAM /* start() was, or will be, called */
 };
 
+/* What stands between a streamed body and the transport. */
+struct bk__res_filter {
+    /* The head is about to be made; may add headers. False: the body stays as it is. */
+    bool (*begin)(struct bk__res_filter *self, bk_res *res);
+
+    /* What is sent instead of @p bytes, until the next call; with the @p last ones all that was
+     * held back. May wait. */
+    bk_err (*piece)(struct bk__res_filter *self, bk_str bytes, bool last, bk_str *out);
+};
+
 struct bk_res {
     bk_req *req;
     int status;
@@ -40,7 +50,9 @@ struct bk_res {
     bool no_etag;
     bool started; /* a stream whose head was handed over */
     bool broken;  /* a stream that was aborted */
-    uint64_t stream_length, stream_sent;
+    bool endless; /* a stream that lasts until somebody leaves: that it ends is no failure */
+    uint64_t stream_length, stream_sent; /* before the filter */
+    struct bk__res_filter *filter;       /* NULL: none; lives until the answer is sent */
     struct bk__head head;
     bk_pair first_headers[8]; /* what `headers` begins with; not zeroed */
 };
@@ -64,12 +76,13 @@ struct bk_req {
     /* Set by admission. */
     bk_method method;
     bk_str path, query;
-    const struct bk__route *route; /* NULL: refused, or answered by the router itself */
-    bk_err refusal;                /* BK_OK: run the route */
-    const char *refusal_why;       /* static; NULL: the code's own words */
-    uint32_t allow;                /* methods of the path, as bits, for 405 and OPTIONS */
-    bool closes;                   /* the connection cannot go on after this request */
-    bool admitted;                 /* the head is a request's; the application may see it */
+    const struct bk__route *route;    /* NULL: refused, or answered by the router itself */
+    bk_err refusal;                   /* BK_OK: run the route */
+    const char *refusal_why;          /* static; NULL: the code's own words */
+    uint32_t allow;                   /* methods of the path, as bits, for 405 and OPTIONS */
+    const struct bk__route *neighbor; /* of that path: its middleware runs around these two */
+    bool closes;                      /* the connection cannot go on after this request */
+    bool admitted;                    /* the head is a request's; the application may see it */
     uint32_t body_limit;
 
     /* The body: grows outside the arena, so that a large one is not copied again and again. */
@@ -84,6 +97,10 @@ struct bk_req {
     bool query_parsed;
     struct bk__req_value *values; /* bk_req_set() */
 
+    const struct bk__raw_ops *raw; /* who has its connection; NULL: it is an ordinary request */
+    void *raw_owner;               /* theirs */
+
+    bool personal; /* its cookies were looked at: the answer may be this client's own */
     bool begun;
     bool waiting; /* its fiber waits for the transport */
     bool drained; /* the piece being written is done with */
@@ -107,6 +124,10 @@ void bk__req_admit(bk_req *req);
 /* Copies body bytes. BK_ETOOBIG over the request's limit, BK_EUNAVAILABLE over the server's; that
  * is then the request's refusal, `closes` is set and what was kept is dropped. */
 bk_err bk__req_body_add(bk_req *req, const char *bytes, size_t len);
+
+/* Puts @p bytes, which malloc() made and which are taken, in place of the body. BK_EUNAVAILABLE,
+ * with the body as it was, when the server holds too many. */
+bk_err bk__req_body_replace(bk_req *req, char *bytes, size_t len);
 
 /* Runs it on its fiber; returns when that waits or has ended. The request may be gone then. */
 void bk__req_begin(bk_req *req);
@@ -141,8 +162,20 @@ void bk__res_init(bk_res *res, bk_req *req);
 /* Forgets what a handler has put in, but for the headers that middleware set. */
 void bk__res_clear(bk_res *res);
 
+/* Adds a header that is known to be one; @p name and @p value live until the answer is sent. */
+void bk__res_push_header(bk_res *res, bk_str name, bk_str value);
+
+/* Sets status and body. @p type: lives until the answer is sent, as does @p body; may be NULL. */
+void bk__res_set_body(bk_res *res, int status, const char *type, bk_str body);
+
+/* The body as it stands, with its ETag made where it is to have one. */
+bk_str bk__res_body(bk_res *res);
+
 /* Drops the headers from the @p first on that speak of the body or of keeping it. */
 void bk__res_drop_representation(bk_res *res, uint32_t first);
+
+/* Fills `head` for a body of @p length. */
+void bk__res_fill_head(bk_res *res, uint64_t length);
 
 /* Fits the answer for sending: ETag and 304, HEAD, the fields of `head`. @p body receives what is
  * to be sent. */
@@ -150,6 +183,19 @@ void bk__res_prepare(bk_res *res, bk_str *body);
 
 /* Hands the answer to the transport and waits until nothing of the request is needed any more. */
 BK_YIELDS void bk__res_finish(bk_res *res, bk_err err);
+
+/* For a stream that is endless, whose pieces may also come from the loop's stack, and live until
+ * they have gone. Waits until no piece is on its way. BK_ECLOSED when the client is gone. */
+BK_YIELDS bk_err bk__res_await_idle(bk_res *res);
+
+/* Sends a piece when none is on its way, and waits until it has gone. */
+BK_YIELDS bk_err bk__res_push(bk_res *res, bk_str piece);
+
+/* Sends a piece if none is on its way. Waits for nothing. */
+void bk__res_push_idle(bk_res *res, bk_str piece);
+
+/* The handler has left it with @p err: what that means for the answer. */
+BK_YIELDS bk_err bk__res_leave_endless(bk_res *res, bk_err err);
 
 /* Waits for the transport: until the present piece is drained, or the request is released or lost.
  */

@@ -109,6 +109,27 @@ bk_err bk__req_body_add(bk_req *req, const char *bytes, size_t len)
     return req->refusal;
 }
 
+bk_err bk__req_body_replace(bk_req *req, char *bytes, size_t len)
+{
+    struct bk__server *server = req->server;
+    size_t held = server->bodies_bytes - req->body_cap + len;
+
+    if (server->limits.bodies_bytes != BK_UNLIMITED && held > server->limits.bodies_bytes) {
+        free(bytes);
+        return bk_fail(BK_EUNAVAILABLE, "too many request bodies are being held");
+    }
+    if (req->body_heap == NULL) {
+        req->body_heap = bk__arena_get(&req->fiber->task.arena, sizeof *req->body_heap);
+        bk_arena_defer(&req->fiber->task.arena, free_body, req->body_heap);
+    } else {
+        free(*req->body_heap);
+    }
+    *req->body_heap = req->body = bytes;
+    req->body_len = req->body_cap = len;
+    server->bodies_bytes = held;
+    return BK_OK;
+}
+
 /* Of a handler that fails, what described its answer goes: a Cache-Control must not make an error
  * cacheable. The rest stays (Retry-After, WWW-Authenticate), and so does all that middleware sets.
  */
@@ -152,7 +173,9 @@ bk_err bk_next_run(bk_next *next, bk_req *req, bk_res *res)
 static bk_err run(bk_req *req)
 {
     const struct bk__table *table = req->server->table;
-    const struct bk__chain *chain = req->route != NULL ? &req->route->chain : &table->always;
+    const struct bk__chain *chain = req->route != NULL      ? &req->route->chain
+                                    : req->neighbor != NULL ? &req->neighbor->chain
+                                                            : &table->always;
 
     /* What is no request in the first place is no business of the application. One whose body was
      * refused is: its middleware logs it, and marks the answer as any other. */
@@ -168,6 +191,10 @@ static bk_err serve(void *data)
     bk_req *req = data;
     bk_err err = run(req);
 
+    if (req->res.endless)
+        err = bk__res_leave_endless(&req->res, err);
+    else if (req->raw != NULL)
+        err = req->raw->leave(req, err);
     if (err != BK_OK && req->res.started)
         bk__problem_log(req, err); /* the client only sees that the answer breaks off */
     else if (err != BK_OK)
@@ -240,6 +267,8 @@ void bk__req_lost(bk_req *req)
     (void)bk__req_peer(req); /* the last moment at which it can be known */
     req->lost = true;
     req->transport = NULL;
+    if (req->raw != NULL)
+        req->raw->lost(req);
     if (!req->server->keep_work_of_gone)
         bk_fiber_cancel(req->fiber);
     wake(req);

@@ -43,7 +43,7 @@ void bk__http1_destroy(struct bk__http1 *conn)
 void bk__http1_lose(struct bk__http1 *conn)
 {
     bk_req *req = conn->req;
-    bool begun = conn->phase == BK__HTTP1_WORK && !conn->begin_later;
+    bool begun = conn->phase >= BK__HTTP1_WORK && !conn->begin_later;
 
     if (req != NULL && begun)
         bk__req_lost(req);
@@ -247,6 +247,18 @@ static bool read_body(struct bk__http1 *conn)
     return used != 0;
 }
 
+/* False when the connection has to wait. */
+static bool pass_on(struct bk__http1 *conn)
+{
+    h2o_buffer_t *input = conn->sock->input;
+
+    size_t used = conn->req->raw->input(conn->req, input->bytes, input->size);
+    h2o_buffer_consume(&conn->sock->input, used);
+    if (conn->phase == BK__HTTP1_RAW && conn->sock->input->size > PIPELINED_MAX)
+        stop_reading(conn);
+    return conn->phase != BK__HTTP1_RAW;
+}
+
 static void discard_input(struct bk__http1 *conn)
 {
     conn->lingered += conn->sock->input->size;
@@ -271,6 +283,9 @@ void bk__http1_advance(struct bk__http1 *conn)
             if (conn->sock->input->size > PIPELINED_MAX)
                 stop_reading(conn);
             return;
+        case BK__HTTP1_RAW:
+            more = pass_on(conn);
+            break;
         case BK__HTTP1_LINGER:
             discard_input(conn);
             return;
@@ -285,7 +300,8 @@ static void on_read(h2o_socket_t *sock, const char *err)
     bk__loop_enter(conn->server->loop);
     if (err == h2o_socket_error_closed) {
         conn->eof = true;
-        if (conn->phase == BK__HTTP1_WORK && conn->server->half_close_is_gone) {
+        if (conn->phase == BK__HTTP1_RAW ||
+            (conn->phase == BK__HTTP1_WORK && conn->server->half_close_is_gone)) {
             bk__http1_lose(conn);
             return;
         }
@@ -322,6 +338,7 @@ static void on_time(struct bk__http1 *conn)
         refuse(conn, BK_ESLOW, "the request body made no progress");
         return;
     case BK__HTTP1_WORK:
+    case BK__HTTP1_RAW:
         return;
     case BK__HTTP1_LINGER:
         bk__http1_destroy(conn);
@@ -371,15 +388,17 @@ static void each(struct bk__server *server, void (*visit)(struct bk__http1 *conn
     }
 }
 
-static void close_if_idle(struct bk__http1 *conn)
+static void drain(struct bk__http1 *conn)
 {
     if (conn->phase == BK__HTTP1_HEAD && conn->sock->input->size == 0)
         bk__http1_destroy(conn);
+    else if (conn->phase == BK__HTTP1_RAW)
+        conn->req->raw->drain(conn->req);
 }
 
 void bk__http1_drain(struct bk__server *server)
 {
-    each(server, close_if_idle);
+    each(server, drain);
 }
 
 void bk__http1_close_all(struct bk__server *server)

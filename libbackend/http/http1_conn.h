@@ -2,9 +2,10 @@
  * http1_conn.h: an HTTP/1 connection from inside: http1.c receives, http1_send.c sends.
  *
  *   HEAD ---whole head---> BODY ---all there---> WORK ---answer sent---> HEAD, LINGER or closed
+ *                                                  `----upgraded------> RAW, then LINGER or closed
  *
- * What must hold: `req` is set from the end of HEAD to the end of WORK; at most one write is under
- * way; `deadline` is the present phase's, and the timer is set at or before it.
+ * What must hold: `req` is set from the end of HEAD to the end of WORK or RAW; at most one write is
+ * under way; `deadline` is the present phase's, and the timer is set at or before it.
  */
 #ifndef BK_HTTP_HTTP1_CONN_H
 #define BK_HTTP_HTTP1_CONN_H
@@ -14,12 +15,14 @@
 #include "fiber/timer.h"
 #include "http/exchange.h"
 #include "http/http1_head.h"
+#include "http/http1_write.h"
 #include "http/server.h"
 
 enum bk__http1_phase {
     BK__HTTP1_HEAD,
     BK__HTTP1_BODY,
     BK__HTTP1_WORK,
+    BK__HTTP1_RAW, /* bytes of another protocol: see struct bk__raw_ops */
     BK__HTTP1_LINGER
 };
 
@@ -44,6 +47,7 @@ struct bk__http1 {
     bool begin_later; /* the body is there, the 100 (Continue) is not yet sent */
     bool head_begun;  /* bytes of the next head are here */
     bool streaming, stream_begun, stream_last, stream_chunked;
+    char chunk_head[BK__CHUNK_HEAD]; /* of the piece being written */
     struct bk__peer peer;
 };
 

@@ -126,7 +126,7 @@ static void write_piece(bk_req *req, bk_str piece, bool last)
         vectors[count++] = h2o_iovec_init(text.ptr, text.len);
     }
     if (conn->stream_chunked && piece.len != 0) {
-        bk_str size = bk__http1_chunk_head(&req->fiber->task.arena, piece.len);
+        bk_str size = bk__http1_chunk_head(conn->chunk_head, piece.len);
         vectors[count++] = h2o_iovec_init(size.ptr, size.len);
     }
     if (piece.len != 0)
@@ -160,7 +160,51 @@ static void peer(bk_req *req, char out[BK__PEER_TEXT])
     bk__peer_text(&((struct bk__http1 *)req->conn)->peer, out);
 }
 
-const struct bk__transport bk__http1_transport = {respond, start, write_piece, abort_stream, peer};
+static void upgrade(bk_req *req, const struct bk__head *head)
+{
+    struct bk__http1 *conn = req->conn;
+    bk_str text = bk__http1_write_head(&req->fiber->task.arena, head, BK_LENGTH_UNKNOWN,
+                                       BK__CONNECTION_NONE, bk__server_date(conn->server));
+    h2o_iovec_t vector = h2o_iovec_init(text.ptr, text.len);
+
+    conn->phase = BK__HTTP1_RAW;
+    conn->keep_alive = false;
+    bk__http1_send(conn, &vector, 1);
+}
+
+static void send_raw(bk_req *req, bk_str bytes)
+{
+    h2o_iovec_t vector = h2o_iovec_init(bytes.ptr, bytes.len);
+
+    bk__http1_send(req->conn, &vector, 1);
+}
+
+static void resume(bk_req *req)
+{
+    bk__http1_go_on_reading(req->conn);
+    bk__http1_advance(req->conn);
+}
+
+static void close_raw(bk_req *req)
+{
+    struct bk__http1 *conn = req->conn;
+
+    conn->req = NULL;
+    bk__http1_linger(conn);
+    bk__req_released(req);
+}
+
+const struct bk__transport bk__http1_transport = {
+    .respond = respond,
+    .start = start,
+    .write = write_piece,
+    .abort = abort_stream,
+    .peer = peer,
+    .upgrade = upgrade,
+    .send = send_raw,
+    .resume = resume,
+    .close = close_raw,
+};
 
 /* The answer is with the kernel. */
 static void finish_request(struct bk__http1 *conn)
@@ -201,6 +245,9 @@ static void on_sent(h2o_socket_t *sock, const char *err)
     }
     if (conn->phase == BK__HTTP1_LINGER) {
         bk__http1_linger(conn);
+    } else if (conn->phase == BK__HTTP1_RAW) {
+        conn->deadline = BK__NEVER;
+        conn->req->raw->sent(conn->req);
     } else if (conn->phase == BK__HTTP1_BODY) {
         bk__http1_set_deadline(conn, conn->server->timeouts.body_ms); /* that was 100 (Continue) */
     } else if (conn->begin_later) {

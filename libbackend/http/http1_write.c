@@ -76,15 +76,14 @@ bk_str bk__http1_write_head(bk_arena *arena, const struct bk__head *head, uint64
     return (bk_str){start, (size_t)(out - start)};
 }
 
-bk_str bk__http1_chunk_head(bk_arena *arena, size_t len)
+bk_str bk__http1_chunk_head(char room[BK__CHUNK_HEAD], size_t len)
 {
-    char *text = bk__arena_get(arena, 18);
-    char *at = text + 18;
+    char *at = room + BK__CHUNK_HEAD;
 
     *--at = '\n';
     *--at = '\r';
     do
         *--at = "0123456789abcdef"[len & 15];
     while ((len >>= 4) != 0);
-    return (bk_str){at, (size_t)(text + 18 - at)};
+    return (bk_str){at, (size_t)(room + BK__CHUNK_HEAD - at)};
 }

@@ -22,7 +22,11 @@ enum bk__connection_field {
 bk_str bk__http1_write_head(bk_arena *arena, const struct bk__head *head, uint64_t length,
                             enum bk__connection_field field, const char *date);
 
-/* "1a2b\r\n". */
-bk_str bk__http1_chunk_head(bk_arena *arena, size_t len);
+enum {
+    BK__CHUNK_HEAD = 18 /* 16 digits and the end of the line */
+};
+
+/* "1a2b\r\n", at the end of @p room. */
+bk_str bk__http1_chunk_head(char room[BK__CHUNK_HEAD], size_t len);
 
 #endif

@@ -114,7 +114,13 @@ static void peer(bk_req *req, char out[BK__PEER_TEXT])
     bk__peer_text(&((struct stream *)req->conn)->conn->peer, out);
 }
 
-static const struct bk__transport transport = {respond, start, write_piece, abort_stream, peer};
+static const struct bk__transport transport = {
+    .respond = respond,
+    .start = start,
+    .write = write_piece,
+    .abort = abort_stream,
+    .peer = peer,
+};
 
 /* --- the end of a stream ---------------------------------------------------------------------- */
 

@@ -117,6 +117,8 @@ bk_str bk_req_header(const bk_req *req, const char *name)
         return (bk_str){NULL, 0};
     for (size_t i = 0; i < len; i++)
         lower[i] = name[i] >= 'A' && name[i] <= 'Z' ? (char)(name[i] | 0x20) : name[i];
+    if (bk_str_eq(bk_str_at(lower, len), BK_LIT("cookie")))
+        ((bk_req *)(uintptr_t)req)->personal = true; /* a mark of ours, nothing the caller sees */
     return bk__req_header(req, bk_str_at(lower, len));
 }
 
@@ -304,6 +306,7 @@ bk_str bk_req_cookie(bk_req *req, const char *name)
 {
     bk_str header = bk__req_header(req, BK_LIT("cookie"));
 
+    req->personal = true;
     return bk_str_present(header) ? bk__cookie_find(header, bk_str_of(name)) : header;
 }
 

@@ -118,7 +118,7 @@ void bk__res_drop_representation(bk_res *res, uint32_t first)
     res->header_count = kept;
 }
 
-static void push_header(bk_res *res, bk_str name, bk_str value)
+void bk__res_push_header(bk_res *res, bk_str name, bk_str value)
 {
     if (res->header_count == res->header_cap) {
         bk_pair *more = bk__arena_get(arena_of(res), 2 * res->header_cap * sizeof *more);
@@ -138,7 +138,7 @@ bk_err bk_res_add_header(bk_res *res, const char *name, bk_str value)
     if (bk_str_ieq(bk_str_of(name), BK_LIT("content-type")))
         res->type = kept.ptr;
     else
-        push_header(res, bk_arena_dup(arena, bk_str_of(name)), kept);
+        bk__res_push_header(res, bk_arena_dup(arena, bk_str_of(name)), kept);
     return BK_OK;
 }
 
@@ -184,12 +184,17 @@ bk_err bk_res_cookie(bk_res *res, const char *name, bk_str value, const bk_cooki
 
 /* --- whole bodies ----------------------------------------------------------------------------- */
 
-static bk_err set_text(bk_res *res, int status, const char *type, bk_str text)
+void bk__res_set_body(bk_res *res, int status, const char *type, bk_str body)
 {
     set_status(res, status);
     res->kind = BK__BODY_TEXT;
     res->type = type;
-    res->body = text;
+    res->body = body;
+}
+
+static bk_err set_text(bk_res *res, int status, const char *type, bk_str text)
+{
+    bk__res_set_body(res, status, type, text);
     return BK_OK;
 }
 
@@ -291,21 +296,33 @@ static bool is_bodiless(const bk_res *res)
     return res->req->method == BK_METHOD_HEAD || res->status == 204 || res->status == 304;
 }
 
-/* Makes the ETag where nobody has set one, and turns the answer into 304 where the client has it
- * already. */
+static bool may_have_etag(const bk_res *res)
+{
+    bk_method method = res->req->method;
+
+    return res->status == 200 && (method == BK_METHOD_GET || method == BK_METHOD_HEAD);
+}
+
+bk_str bk__res_body(bk_res *res)
+{
+    bk_str body = res->kind == BK__BODY_TEXT   ? res->body
+                  : res->kind == BK__BODY_JSON ? bk_buf_str(&res->buf)
+                                               : (bk_str){NULL, 0};
+
+    if (may_have_etag(res) && !bk_str_present(res->etag) && !res->no_etag &&
+        !res->req->server->no_etag && body.len != 0) {
+        char *tag = bk__arena_get(arena_of(res), BK__ETAG_MAX);
+        res->etag = (bk_str){tag, bk__etag_weak(body, tag)};
+    }
+    return body;
+}
+
+/* Turns the answer into 304 where the client has it already. */
 static void apply_etag(bk_res *res, bk_str *body)
 {
-    bk_req *req = res->req;
-
-    if (res->status != 200 || (req->method != BK_METHOD_GET && req->method != BK_METHOD_HEAD))
+    if (!may_have_etag(res) || !bk_str_present(res->etag))
         return;
-    if (!bk_str_present(res->etag) && !res->no_etag && !req->server->no_etag && body->len != 0) {
-        char *tag = bk__arena_get(arena_of(res), BK__ETAG_MAX);
-        res->etag = (bk_str){tag, bk__etag_weak(*body, tag)};
-    }
-    if (!bk_str_present(res->etag))
-        return;
-    bk_str known = bk__req_header(req, BK_LIT("if-none-match"));
+    bk_str known = bk__req_header(res->req, BK_LIT("if-none-match"));
     if (bk_str_present(known) && bk__etag_none_match_hits(known, res->etag)) {
         res->status = 304;
         res->type = NULL;
@@ -313,12 +330,12 @@ static void apply_etag(bk_res *res, bk_str *body)
     }
 }
 
-static void fill_head(bk_res *res, uint64_t length)
+void bk__res_fill_head(bk_res *res, uint64_t length)
 {
     if (res->type != NULL)
-        push_header(res, BK_LIT("Content-Type"), bk_str_of(res->type));
+        bk__res_push_header(res, BK_LIT("Content-Type"), bk_str_of(res->type));
     if (bk_str_present(res->etag))
-        push_header(res, BK_LIT("ETag"), res->etag);
+        bk__res_push_header(res, BK_LIT("ETag"), res->etag);
     res->head = (struct bk__head){
         .status = res->status,
         .headers = res->headers,
@@ -331,17 +348,16 @@ static void fill_head(bk_res *res, uint64_t length)
 
 void bk__res_prepare(bk_res *res, bk_str *body)
 {
-    *body = res->kind == BK__BODY_TEXT   ? res->body
-            : res->kind == BK__BODY_JSON ? bk_buf_str(&res->buf)
-                                         : (bk_str){NULL, 0};
+    *body = bk__res_body(res);
     apply_etag(res, body);
-    fill_head(res, body->len);
+    bk__res_fill_head(res, body->len);
 }
 
 /* Ends what was begun with bk_res_stream(). */
 static void finish_stream(bk_res *res, bk_err err)
 {
     bk_req *req = res->req;
+    bk_str rest = {"", 0};
     bool short_of =
         res->stream_length != BK_LENGTH_UNKNOWN && res->stream_sent != res->stream_length;
 
@@ -350,11 +366,15 @@ static void finish_stream(bk_res *res, bk_err err)
     if (err == BK_OK && short_of)
         bk_error("stream.too_short", bk_kv_i64("promised", (int64_t)res->stream_length),
                  bk_kv_i64("sent", (int64_t)res->stream_sent));
+    if (err == BK_OK && !short_of && res->filter != NULL)
+        err = res->filter->piece(res->filter, rest, true, &rest);
+    if (req->transport == NULL)
+        return;
     if (err != BK_OK || short_of) {
         res->broken = true;
         req->transport->abort(req);
     } else {
-        req->transport->write(req, (bk_str){"", 0}, true);
+        req->transport->write(req, rest, true);
     }
 }
 
@@ -368,7 +388,7 @@ void bk__res_finish(bk_res *res, bk_err err)
     } else if (req->transport != NULL) {
         if (res->kind == BK__BODY_STREAM) {
             if (!res->started) /* nothing was written: the body is empty */
-                fill_head(res, is_bodiless(res) ? res->stream_length : 0);
+                bk__res_fill_head(res, is_bodiless(res) ? res->stream_length : 0);
             body = (bk_str){NULL, 0};
         } else {
             bk__res_prepare(res, &body);
@@ -388,6 +408,18 @@ bk_err bk_res_stream(bk_res *res, int status, const char *type, uint64_t length)
     res->type = bk_arena_cstr(arena_of(res), bk_str_of(type));
     res->stream_length = length;
     return BK_OK;
+}
+
+static void start_stream(bk_res *res)
+{
+    bk_req *req = res->req;
+
+    if (res->filter != NULL && !res->filter->begin(res->filter, res))
+        res->filter = NULL;
+    bk__res_fill_head(res, res->filter != NULL ? BK_LENGTH_UNKNOWN : res->stream_length);
+    res->started = true;
+    if (!res->head.bodiless)
+        req->transport->start(req, &res->head);
 }
 
 bool bk_res_started(const bk_res *res)
@@ -420,19 +452,76 @@ bk_err bk_res_write(bk_res *res, bk_str bytes)
         return bk_fail(BK_ECLOSED, "the client is gone");
     if (res->stream_length != BK_LENGTH_UNKNOWN)
         bk_assert(bytes.len <= res->stream_length - res->stream_sent);
-    if (!res->started) {
-        fill_head(res, res->stream_length);
-        res->started = true;
-        if (!res->head.bodiless)
-            req->transport->start(req, &res->head);
-    }
+    if (!res->started)
+        start_stream(res);
     res->stream_sent += bytes.len;
     if (res->head.bodiless || bytes.len == 0)
         return bk_fiber_interrupted();
+    if (res->filter != NULL) {
+        BK_TRY(res->filter->piece(res->filter, bytes, false, &bytes));
+        if (req->transport == NULL)
+            return bk_fail(BK_ECLOSED, "the client is gone");
+    }
     req->drained = false;
     req->transport->write(req, bytes, false);
     bk_err err = bk__req_await(req, true);
     if (req->lost || req->released)
         return bk_fail(BK_ECLOSED, "the client is gone");
     return req->drained ? BK_OK : break_off(res, err);
+}
+
+/* --- streams without an end ------------------------------------------------------------------- */
+
+bk_err bk__res_await_idle(bk_res *res)
+{
+    bk_req *req = res->req;
+    bk_err err = BK_OK;
+
+    if (res->started && !req->drained)
+        err = bk__req_await(req, true);
+    if (req->transport == NULL)
+        return bk_fail(BK_ECLOSED, "the client is gone");
+    return req->drained || !res->started ? bk_fiber_interrupted() : err;
+}
+
+bk_err bk__res_push(bk_res *res, bk_str piece)
+{
+    bk_req *req = res->req;
+
+    BK_TRY(bk__res_await_idle(res));
+    if (!res->started) {
+        bk__res_fill_head(res, res->stream_length);
+        res->started = true;
+        req->transport->start(req, &res->head);
+    }
+    req->drained = false;
+    req->transport->write(req, piece, false);
+    bk_err err = bk__req_await(req, true);
+    if (req->transport == NULL)
+        return bk_fail(BK_ECLOSED, "the client is gone");
+    return req->drained ? BK_OK : err;
+}
+
+void bk__res_push_idle(bk_res *res, bk_str piece)
+{
+    bk_req *req = res->req;
+
+    if (!res->endless || !res->started || req->transport == NULL || !req->drained)
+        return;
+    req->drained = false;
+    req->transport->write(req, piece, false);
+}
+
+bk_err bk__res_leave_endless(bk_res *res, bk_err err)
+{
+    bk_req *req = res->req;
+
+    res->endless = false;
+    if (res->started && req->transport != NULL && !req->drained) {
+        bk__shield_up();
+        bk_err waited = bk__req_await(req, true);
+        bk__shield_down();
+        (void)waited;
+    }
+    return err == BK_ECLOSED || err == BK_ECANCELED ? BK_OK : err;
 }

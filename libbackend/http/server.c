@@ -4,6 +4,7 @@
 #include "http/server.h"
 
 #include "fiber/fiber.h"
+#include "http/exchange.h"
 
 const char *bk__server_date(struct bk__server *server)
 {
@@ -14,6 +15,15 @@ const char *bk__server_date(struct bk__server *server)
         server->date_at = second;
     }
     return server->date;
+}
+
+void bk__server_end_streams(struct bk__server *server)
+{
+    bk__list_each(it, &server->requests) {
+        bk_req *req = bk__container_of(it, bk_req, link);
+        if (req->res.endless)
+            bk_fiber_cancel(req->fiber);
+    }
 }
 
 uint64_t bk__server_after(const struct bk__server *server, uint32_t ms)

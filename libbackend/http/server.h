@@ -44,6 +44,9 @@ struct bk__server {
 /* A connection that was counted when it was taken is closed. */
 void bk__server_connection_closed(struct bk__server *server, const struct bk__peer *peer);
 
+/* Cancels the requests whose streams would never end: the server drains. */
+void bk__server_end_streams(struct bk__server *server);
+
 /* The Date header's value now: 29 bytes, renewed once a second. */
 const char *bk__server_date(struct bk__server *server);
 

@@ -146,6 +146,8 @@ static void add_route(struct bk__table *table, const bk_router *router,
     check_desc(route, route->opts.body, "body");
     check_desc(route, route->opts.query, "query");
     check_desc(route, route->opts.answer, "answer");
+    check_desc(route, route->opts.params, "params");
+    check_desc(route, route->opts.headers, "headers");
 }
 
 static void add_router(struct bk__table *table, const bk_router *router)

@@ -43,6 +43,30 @@ struct bk__head {
  */
 #define BK__BUSY_BODY "{\"type\":\"about:blank\",\"title\":\"Service Unavailable\",\"status\":503}"
 
+/*
+ * Who speaks on a connection that has left HTTP: from upgrade() until the request is released or
+ * lost, the connection carries bytes of another protocol. Called on the loop's stack, or within a
+ * call of the table.
+ */
+struct bk__raw_ops {
+    /* Bytes came. Returns how many of them it took; the rest is offered again with more, or after
+     * resume(). */
+    size_t (*input)(bk_req *req, const char *bytes, size_t len);
+
+    /* What was given last, to upgrade() or send(), is with the kernel. */
+    void (*sent)(bk_req *req);
+
+    /* The server drains: say goodbye. */
+    void (*drain)(bk_req *req);
+
+    /* The client is gone. */
+    void (*lost)(bk_req *req);
+
+    /* The handler has returned @p err. On its fiber; returns with the request released or lost, and
+     * what is to be made of the error. */
+    bk_err (*leave)(bk_req *req, bk_err err);
+};
+
 struct bk__transport {
     /* Sends a whole answer. @p body lives until the request is released. */
     void (*respond)(bk_req *req, const struct bk__head *head, bk_str body);
@@ -59,6 +83,20 @@ struct bk__transport {
 
     /* The peer's address as text. */
     void (*peer)(bk_req *req, char out[BK__PEER_TEXT]);
+
+    /* Sends @p head, which ends HTTP on this connection, for bk_req.raw to go on. NULL where a
+     * connection cannot be had for oneself; so then are the next three. */
+    void (*upgrade)(bk_req *req, const struct bk__head *head);
+
+    /* Sends bytes, which live until raw->sent(). Not while others are being sent. */
+    void (*send)(bk_req *req, bk_str bytes);
+
+    /* Offers input again that raw->input() has left. */
+    void (*resume)(bk_req *req);
+
+    /* Closes the connection, after what was sent; bk__req_released() follows. Not while bytes are
+     * being sent: abort() may be. */
+    void (*close)(bk_req *req);
 };
 
 #endif

@@ -165,7 +165,13 @@ static void peer(bk_req *req, char out[BK__PEER_TEXT])
     snprintf(out, 64, "%s", call->client);
 }
 
-static const struct bk__transport transport = {respond, start, write_piece, abort_stream, peer};
+static const struct bk__transport transport = {
+    .respond = respond,
+    .start = start,
+    .write = write_piece,
+    .abort = abort_stream,
+    .peer = peer,
+};
 
 /* --- the client's side ------------------------------------------------------------------------ */
 

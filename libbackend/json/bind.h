@@ -32,6 +32,9 @@ struct bk__place {
     size_t index;               /* in an array */
 };
 
+/* Its JSON pointer (RFC 6901). */
+bk_str bk__place_pointer(bk_arena *arena, const struct bk__place *place);
+
 /* A set of a description's fields. */
 struct bk__field_set {
     uint64_t words[BK__FIELDS_MAX / 64];

@@ -13,6 +13,7 @@
 #include "core/arena.h"
 #include "core/assert.h"
 #include "json/check.h"
+#include "json/pairs.h"
 #include "json/scan.h"
 
 struct form {
@@ -205,23 +206,51 @@ static bk_err take_all(struct form *form, bk_str text, size_t max_nodes)
     return BK_OK;
 }
 
-bk_err bk_bind_form(bk_arena *arena, bk_str text, bk_desc_fn describe, const bk_bind_opts *opts,
-                    void *out)
+static void begin(struct form *form, bk_arena *arena, bk_desc_fn describe, const bk_bind_opts *opts,
+                  void *out)
 {
-    struct form form = {.desc = describe(), .object = out};
+    *form = (struct form){.desc = describe(), .object = out};
+    bk_assert(form->desc->count <= BK__FIELDS_MAX);
+    memset(out, 0, form->desc->bytes);
+    bk__bind_init(&form->bind, arena, opts);
+    form->bind.form = true;
+}
 
-    bk_assert(form.desc->count <= BK__FIELDS_MAX);
-    memset(out, 0, form.desc->bytes);
-    bk__bind_init(&form.bind, arena, opts);
-    form.bind.form = true;
-    bk_err err = take_all(&form, text, opts != NULL ? opts->max_nodes : 0);
+/* All pairs were taken, or @p err says why not. */
+static bk_err end(struct form *form, bk_err err)
+{
     if (err == BK_OK) {
-        finish_arrays(&form);
-        bk__bind_absent(&form.bind, form.desc, out, &form.seen, NULL);
-        if (form.bind.errors != 0)
+        finish_arrays(form);
+        bk__bind_absent(&form->bind, form->desc, form->object, &form->seen, NULL);
+        if (form->bind.errors != 0)
             err = BK_EINVAL;
     }
     if (err != BK_OK)
-        memset(out, 0, form.desc->bytes);
+        memset(form->object, 0, form->desc->bytes);
     return err;
+}
+
+bk_err bk_bind_form(bk_arena *arena, bk_str text, bk_desc_fn describe, const bk_bind_opts *opts,
+                    void *out)
+{
+    struct form form;
+
+    begin(&form, arena, describe, opts, out);
+    return end(&form, take_all(&form, text, opts != NULL ? opts->max_nodes : 0));
+}
+
+bk_err bk__bind_pairs(bk_arena *arena, const struct bk__name_value *pairs, size_t count,
+                      bk_desc_fn describe, const bk_bind_opts *opts, void *out)
+{
+    struct form form;
+    bk_err err = BK_OK;
+
+    begin(&form, arena, describe, opts, out);
+    for (size_t i = 0; err == BK_OK && i < count; i++) {
+        if (bk_str_utf8(pairs[i].value))
+            take_pair(&form, pairs[i].name, pairs[i].value);
+        else
+            err = bk_fail(BK_EINVAL, "the value of \"%.*s\" is not UTF-8", BK_PRI(pairs[i].name));
+    }
+    return end(&form, err);
 }

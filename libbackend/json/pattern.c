@@ -38,25 +38,25 @@ struct matcher {
     pcre2_match_context *limits;
 };
 
-struct pattern {
-    struct pattern *older;
+struct bk__pattern {
+    struct bk__pattern *older;
     pcre2_code *code;
     _Atomic(struct matcher *) spare; /* may be NULL */
     char text[];
 };
 
-static _Atomic(struct pattern *) patterns;
+static _Atomic(struct bk__pattern *) patterns;
 
-static struct pattern *find(const char *text)
+static struct bk__pattern *find(const char *text)
 {
-    struct pattern *it = atomic_load_explicit(&patterns, memory_order_acquire);
+    struct bk__pattern *it = atomic_load_explicit(&patterns, memory_order_acquire);
     while (it != NULL && strcmp(it->text, text) != 0)
         it = it->older;
     return it;
 }
 
 /* NULL when @p text is no pattern; *error is PCRE2's number for the reason. */
-static struct pattern *add(const char *text, int *error)
+static struct bk__pattern *compile(const char *text, int *error)
 {
     uint32_t options = PCRE2_UTF | PCRE2_DOLLAR_ENDONLY | PCRE2_NEVER_BACKSLASH_C;
     PCRE2_SIZE at;
@@ -66,18 +66,29 @@ static struct pattern *add(const char *text, int *error)
         return NULL;
 
     size_t size = strlen(text) + 1;
-    struct pattern *pattern = malloc(sizeof(*pattern) + size);
+    struct bk__pattern *pattern = malloc(sizeof(*pattern) + size);
     bk_assert(pattern != NULL);
     pattern->code = code;
     atomic_init(&pattern->spare, NULL);
+    pattern->older = NULL;
     memcpy(pattern->text, text, size);
+    return pattern;
+}
+
+/* The same, into the list. */
+static struct bk__pattern *add(const char *text, int *error)
+{
+    struct bk__pattern *pattern = compile(text, error);
+
+    if (pattern == NULL)
+        return NULL;
     pattern->older = atomic_load(&patterns);
     while (!atomic_compare_exchange_weak(&patterns, &pattern->older, pattern))
         ;
     return pattern;
 }
 
-static struct matcher *borrow(struct pattern *pattern)
+static struct matcher *borrow(struct bk__pattern *pattern)
 {
     struct matcher *matcher = atomic_exchange(&pattern->spare, NULL);
     if (matcher != NULL)
@@ -90,15 +101,20 @@ static struct matcher *borrow(struct pattern *pattern)
     return matcher;
 }
 
-static void give_back(struct pattern *pattern, struct matcher *matcher, size_t len)
+static void free_matcher(struct matcher *matcher)
 {
-    if (len <= KEPT_TEXT_MAX)
-        matcher = atomic_exchange(&pattern->spare, matcher);
     if (matcher == NULL)
         return;
     pcre2_match_data_free(matcher->data);
     pcre2_match_context_free(matcher->limits);
     free(matcher);
+}
+
+static void give_back(struct bk__pattern *pattern, struct matcher *matcher, size_t len)
+{
+    if (len <= KEPT_TEXT_MAX)
+        matcher = atomic_exchange(&pattern->spare, matcher);
+    free_matcher(matcher);
 }
 
 static uint32_t at_most(size_t number, uint32_t most)
@@ -114,6 +130,41 @@ static void set_limits(struct matcher *matcher, size_t len)
     pcre2_set_heap_limit(matcher->limits, at_most(KIB_BASE + len * BYTES_PER_BYTE / 1024, KIB_MAX));
 }
 
+struct bk__pattern *bk__pattern_new(const char *text, char *room, size_t size)
+{
+    int error;
+
+    struct bk__pattern *pattern = compile(text, &error);
+    if (pattern == NULL)
+        pcre2_get_error_message(error, (PCRE2_UCHAR *)room, size);
+    return pattern;
+}
+
+void bk__pattern_free(struct bk__pattern *pattern)
+{
+    if (pattern == NULL)
+        return;
+    free_matcher(atomic_load(&pattern->spare));
+    pcre2_code_free(pattern->code);
+    free(pattern);
+}
+
+const char *bk__pattern_text(const struct bk__pattern *pattern)
+{
+    return pattern->text;
+}
+
+bool bk__pattern_run(struct bk__pattern *pattern, bk_str text)
+{
+    struct matcher *matcher = borrow(pattern);
+
+    set_limits(matcher, text.len);
+    int found = pcre2_match(pattern->code, (PCRE2_SPTR)text.ptr, text.len, 0, PCRE2_NO_UTF_CHECK,
+                            matcher->data, matcher->limits);
+    give_back(pattern, matcher, text.len);
+    return found >= 0;
+}
+
 const char *bk__pattern_check(const char *pattern, char *room, size_t size)
 {
     int error;
@@ -126,16 +177,11 @@ const char *bk__pattern_check(const char *pattern, char *room, size_t size)
 
 bool bk__pattern_match(const char *pattern, bk_str text)
 {
-    struct pattern *it = find(pattern);
+    struct bk__pattern *it = find(pattern);
     int error;
 
     if (it == NULL)
         it = add(pattern, &error);
     bk_assert(it != NULL); /* bk_desc_check() says what is wrong with it */
-    struct matcher *matcher = borrow(it);
-    set_limits(matcher, text.len);
-    int found = pcre2_match(it->code, (PCRE2_SPTR)text.ptr, text.len, 0, PCRE2_NO_UTF_CHECK,
-                            matcher->data, matcher->limits);
-    give_back(it, matcher, text.len);
-    return found >= 0;
+    return bk__pattern_run(it, text);
 }

@@ -16,7 +16,7 @@ size_t bk__reach_index(const struct bk__reach *reach, const bk_desc *desc)
     return at;
 }
 
-static void add(struct bk__reach *reach, const bk_desc *desc)
+static void add_one(struct bk__reach *reach, const bk_desc *desc)
 {
     if (bk__reach_index(reach, desc) < reach->count)
         return;
@@ -34,13 +34,20 @@ static void add(struct bk__reach *reach, const bk_desc *desc)
 void bk__reach_init(struct bk__reach *reach, bk_arena *arena, const bk_desc *root)
 {
     *reach = (struct bk__reach){.arena = arena};
-    add(reach, root);
-    for (size_t at = 0; at < reach->count; at++) {
+    bk__reach_add(reach, root);
+}
+
+void bk__reach_add(struct bk__reach *reach, const bk_desc *root)
+{
+    size_t first = reach->count;
+
+    add_one(reach, root);
+    for (size_t at = first; at < reach->count; at++) {
         const bk_desc *desc = reach->items[at];
         for (size_t i = 0; i < desc->count; i++) {
             const bk_field *field = &desc->fields[i];
             if (bk__value_type(field) == BK_TYPE_STRUCT && field->of != NULL)
-                add(reach, field->of());
+                add_one(reach, field->of());
         }
     }
 }

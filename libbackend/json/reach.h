@@ -18,6 +18,9 @@ struct bk__reach {
 /* Lists @p root and all that its fields lead to. */
 void bk__reach_init(struct bk__reach *reach, bk_arena *arena, const bk_desc *root);
 
+/* Adds another with all that it leads to. A zeroed list with an arena is an empty one. */
+void bk__reach_add(struct bk__reach *reach, const bk_desc *root);
+
 /* The place of @p desc in the list. */
 size_t bk__reach_index(const struct bk__reach *reach, const bk_desc *desc);
 

@@ -39,15 +39,12 @@ static void add_escaped(bk_buf *buf, bk_str key)
     }
 }
 
-/* The JSON pointer of @p place; in a form, the parameter's name. */
-static bk_str pointer_of(const struct bk__bind *bind, const struct bk__place *place)
+bk_str bk__place_pointer(bk_arena *arena, const struct bk__place *place)
 {
     const struct bk__place *way[BK__JSON_DEPTH_MAX + 1];
-    bk_buf buf = {.arena = bind->arena};
+    bk_buf buf = {.arena = arena};
     size_t count = 0;
 
-    if (bind->form)
-        return place->key;
     for (; place != NULL; place = place->up) {
         bk_assert(count < sizeof(way) / sizeof(way[0]));
         way[count++] = place;
@@ -74,7 +71,8 @@ bool bk__bind_error(struct bk__bind *bind, const struct bk__place *place, const 
     va_start(args, format);
     bk_str detail = bk__arena_vprintf(bind->arena, format, args);
     va_end(args);
-    bk_fail_field(BK_EINVAL, pointer_of(bind, place), bk_str_of(code), detail);
+    bk_str pointer = bind->form ? place->key : bk__place_pointer(bind->arena, place);
+    bk_fail_field(BK_EINVAL, pointer, bk_str_of(code), detail);
     return false;
 }
 

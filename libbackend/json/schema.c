@@ -5,23 +5,25 @@
  * stand under $defs. What binding takes beyond a strict reading (null for absent) is not told: the
  * schema is how a client should write.
  */
-#include <backend/json.h>
+#include "json/schema.h"
 
 #include <stdio.h>
 
 #include "core/arena.h"
 #include "json/field.h"
 #include "json/format.h"
-#include "json/reach.h"
 
 #define DRAFT "https://json-schema.org/draft/2020-12/schema"
 
 /* Room for a name under $defs. */
 #define NAME_MAX_BYTES 128
 
+/* Where descriptions are, and what they are called there. */
 struct schema {
     bk_json_writer *writer;
-    struct bk__reach reach;
+    const struct bk__reach *reach;
+    const char *folder; /* what a reference begins with */
+    size_t first;       /* in reach, of those that have a name; those before it are "#" */
 };
 
 static void pair(bk_json_writer *writer, const char *key, const char *text)
@@ -66,9 +68,9 @@ static void def_name(const struct schema *schema, size_t index, char out[NAME_MA
     char other[NAME_MAX_BYTES];
     size_t same = 0;
 
-    plain_name(schema->reach.items[index], out);
-    for (size_t i = 1; i < index; i++) {
-        plain_name(schema->reach.items[i], other);
+    plain_name(schema->reach->items[index], out);
+    for (size_t i = schema->first; i < index; i++) {
+        plain_name(schema->reach->items[i], other);
         same += strcmp(out, other) == 0;
     }
     if (same != 0) {
@@ -79,13 +81,13 @@ static void def_name(const struct schema *schema, size_t index, char out[NAME_MA
 
 static void reference(const struct schema *schema, const bk_desc *desc)
 {
-    char text[NAME_MAX_BYTES + 16] = "#/$defs/";
-    size_t index = bk__reach_index(&schema->reach, desc);
+    char name[NAME_MAX_BYTES], text[NAME_MAX_BYTES + 32] = "#";
+    size_t index = bk__reach_index(schema->reach, desc);
 
-    if (index == 0)
-        text[1] = '\0';
-    else
-        def_name(schema, index, text + strlen(text));
+    if (index >= schema->first) {
+        def_name(schema, index, name);
+        snprintf(text, sizeof(text), "%s%s", schema->folder, name);
+    }
     pair(schema->writer, "$ref", text);
 }
 
@@ -245,32 +247,72 @@ static void object(const struct schema *schema, const bk_desc *desc)
     bk_json_end_array(writer);
 }
 
+/* All descriptions that have a name, as members of an object. */
+static void definitions(const struct schema *schema)
+{
+    bk_json_writer *writer = schema->writer;
+    char name[NAME_MAX_BYTES];
+
+    for (size_t i = schema->first; i < schema->reach->count; i++) {
+        def_name(schema, i, name);
+        bk_json_write_key(writer, bk_str_of(name));
+        bk_json_begin_object(writer);
+        object(schema, schema->reach->items[i]);
+        bk_json_end_object(writer);
+    }
+}
+
 void bk_write_schema(bk_buf *buf, bk_desc_fn describe)
 {
     bk_json_writer writer = {.buf = buf};
-    struct schema schema = {.writer = &writer};
+    struct bk__reach reach;
+    struct schema schema = {&writer, &reach, "#/$defs/", 1};
     char name[NAME_MAX_BYTES];
     bk_arena scratch;
 
     bk__arena_init(&scratch, NULL, 0);
-    bk__reach_init(&schema.reach, &scratch, describe());
+    bk__reach_init(&reach, &scratch, describe());
     bk_json_begin_object(&writer);
     pair(&writer, "$schema", DRAFT);
-    plain_name(schema.reach.items[0], name);
+    plain_name(reach.items[0], name);
     pair(&writer, "title", name);
-    object(&schema, schema.reach.items[0]);
-    if (schema.reach.count > 1) {
+    object(&schema, reach.items[0]);
+    if (reach.count > 1) {
         bk_json_write_key(&writer, BK_LIT("$defs"));
         bk_json_begin_object(&writer);
-        for (size_t i = 1; i < schema.reach.count; i++) {
-            def_name(&schema, i, name);
-            bk_json_write_key(&writer, bk_str_of(name));
-            bk_json_begin_object(&writer);
-            object(&schema, schema.reach.items[i]);
-            bk_json_end_object(&writer);
-        }
+        definitions(&schema);
         bk_json_end_object(&writer);
     }
     bk_json_end_object(&writer);
     bk__arena_fini(&scratch);
+}
+
+/* In an OpenAPI document. */
+static struct schema component(bk_json_writer *writer, const struct bk__reach *reach)
+{
+    return (struct schema){writer, reach, "#/components/schemas/", 0};
+}
+
+void bk__schema_components(bk_json_writer *writer, const struct bk__reach *reach)
+{
+    struct schema schema = component(writer, reach);
+
+    definitions(&schema);
+}
+
+void bk__schema_component_ref(bk_json_writer *writer, const struct bk__reach *reach,
+                              const bk_desc *desc)
+{
+    struct schema schema = component(writer, reach);
+
+    bk_json_begin_object(writer);
+    reference(&schema, desc);
+    bk_json_end_object(writer);
+}
+
+void bk__schema_field(bk_json_writer *writer, const struct bk__reach *reach, const bk_field *field)
+{
+    struct schema schema = component(writer, reach);
+
+    property(&schema, field);
 }

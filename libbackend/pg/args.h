@@ -4,7 +4,7 @@
 #ifndef BK_PG_ARGS_H
 #define BK_PG_ARGS_H
 
-#include <backend/pg_args.h>
+#include <backend/args.h>
 
 struct bk__pg_out;
 

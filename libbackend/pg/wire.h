@@ -12,7 +12,7 @@
 
 #include <backend/base.h>
 #include <backend/errors.h>
-#include <backend/pg_args.h>
+#include <backend/args.h>
 
 /* --- writing ---------------------------------------------------------------------------------- */
 

@@ -190,15 +190,20 @@ BK_DESCRIBE(product_desc, struct product, BK_I32(id, BK_READ_ONLY),
             BK_I32(price_cents, BK_REQUIRED, BK_MIN(0)), BK_I32(stock, BK_MIN(0)),
             BK_TIME(created_at, BK_READ_ONLY), BK_TIME(updated_at, BK_READ_ONLY))
 
-static bk_err one_product(bk_req *req, bk_res *res)
+static bk_err show_product(bk_pg *db, bk_req *req, bk_res *res)
 {
     struct product product;
     int64_t id;
 
     BK_TRY(bk_req_param_i64(req, "id", &id));
-    BK_TRY(bk_pg_one(db_of(req), "SELECT " PRODUCT " FROM products WHERE id = $1",
-                     BK_ARGS(bk_i64(id)), product_desc, &product));
+    BK_TRY(bk_pg_one(db, "SELECT " PRODUCT " FROM products WHERE id = $1", BK_ARGS(bk_i64(id)),
+                     product_desc, &product));
     return bk_res_object(res, 200, product_desc, &product);
+}
+
+static bk_err one_product(bk_req *req, bk_res *res)
+{
+    return show_product(db_of(req), req, res);
 }
 
 static bk_err list_products(bk_req *req, bk_res *res)
@@ -232,16 +237,97 @@ static bk_err create_product(bk_req *req, bk_res *res)
     return bk_res_object(res, 201, product_desc, &product);
 }
 
+/* --- products from the cache -------------------------------------------------------------------- */
+
+struct bench_cached {
+    bk_pg *db;
+    bk_cache *cache;
+};
+
+static bk_err one_cached_product(bk_req *req, bk_res *res)
+{
+    const struct bench_cached *it = bk_req_route_data(req);
+
+    return show_product(it->db, req, res);
+}
+
+struct price {
+    int32_t price_cents;
+};
+
+BK_DESCRIBE(price_desc, struct price, BK_I32(price_cents, BK_REQUIRED, BK_MIN(0)))
+
+/* Changes a product, and drops what the cache holds of it before the answer. */
+static bk_err change_cached_product(bk_req *req, bk_res *res)
+{
+    const struct bench_cached *it = bk_req_route_data(req);
+    struct price price;
+    int64_t id, changed;
+
+    BK_TRY(bk_req_param_i64(req, "id", &id));
+    BK_TRY(bk_req_bind(req, price_desc, &price));
+    BK_TRY(bk_pg_exec(it->db, "UPDATE products SET price_cents = $2 WHERE id = $1",
+                      BK_ARGS(bk_i64(id), bk_i64(price.price_cents)), &changed));
+    BK_TRY(bk_response_cache_drop(it->cache, bk_req_path(req)));
+    return changed != 0 ? bk_res_empty(res)
+                        : bk_fail(BK_ENOTFOUND, "no product %lld", (long long)id);
+}
+
+/* GET /api/cached shows what the cache of this worker has done. */
+static bk_err cache_stats(bk_req *req, bk_res *res)
+{
+    const struct bench_cached *it = bk_req_route_data(req);
+    bk_cache_stats stats;
+
+    bk_cache_get_stats(it->cache, &stats);
+    bk_json_writer *w = bk_res_json_writer(res, 200);
+    bk_json_begin_object(w);
+    const struct {
+        bk_str name;
+        uint64_t value;
+    } fields[] = {
+        {BK_LIT("l1_hits"), stats.l1_hits},       {BK_LIT("l2_hits"), stats.l2_hits},
+        {BK_LIT("misses"), stats.misses},         {BK_LIT("shared"), stats.shared},
+        {BK_LIT("l1_items"), stats.l1_items},     {BK_LIT("l1_bytes"), stats.l1_bytes},
+        {BK_LIT("l1_evicted"), stats.l1_evicted}, {BK_LIT("refused_fills"), stats.refused_fills},
+    };
+    for (size_t i = 0; i < sizeof fields / sizeof fields[0]; i++) {
+        bk_json_write_key(w, fields[i].name);
+        bk_json_write_i64(w, (int64_t)fields[i].value);
+    }
+    bk_json_end_object(w);
+    return BK_OK;
+}
+
 /* --- routes ----------------------------------------------------------------------------------- */
 
 static bk_err unavailable(bk_req *req, bk_res *res)
 {
     (void)req, (void)res;
-    return bk_fail(BK_EUNAVAILABLE, "no database is configured");
+    return bk_fail(BK_EUNAVAILABLE, "no database, or no Redis, is configured");
 }
 
-void bench_db_routes(bk_router *router, bk_pg *db)
+static void add_cached_routes(bk_app *app, bk_router *router, bk_pg *db, bk_cache *cache)
 {
+    bk_router *cached = bk_router_group(router, "/api/cached");
+
+    if (db == NULL || cache == NULL) {
+        bk_get(cached, "/products/{id}", unavailable);
+        return;
+    }
+    struct bench_cached *it = calloc(1, sizeof *it);
+    if (it == NULL)
+        abort();
+    *it = (struct bench_cached){db, cache};
+    bk_use(cached, bk_mw_response_cache(app, &(bk_mw_response_cache_opts){.cache = cache}));
+    bk_get(cached, "/products/{id}", one_cached_product, &(bk_route_opts){.data = it});
+    bk_patch(cached, "/products/{id}", change_cached_product, &(bk_route_opts){.data = it});
+    bk_get(router, "/api/cached", cache_stats, &(bk_route_opts){.data = it});
+}
+
+void bench_db_routes(bk_app *app, bk_pg *db, bk_cache *cache)
+{
+    bk_router *router = bk_app_router(app);
     const struct {
         bk_method method;
         const char *path;
@@ -259,4 +345,5 @@ void bench_db_routes(bk_router *router, bk_pg *db)
     for (size_t i = 0; i < sizeof routes / sizeof routes[0]; i++)
         bk_route_at(__FILE__, __LINE__, router, routes[i].method, routes[i].path,
                     db != NULL ? routes[i].handler : unavailable, &(bk_route_opts){.data = db});
+    add_cached_routes(app, router, db, cache);
 }

@@ -6,7 +6,8 @@
 
 #include <backend/backend.h>
 
-/* Adds them to @p router. @p db: the pool; NULL: they answer 503. */
-void bench_db_routes(bk_router *router, bk_pg *db);
+/* Adds them to @p router. @p db: the pool; NULL: they answer 503. @p cache: for the paths below
+ * /api/cached; NULL: these answer 503. */
+void bench_db_routes(bk_app *app, bk_pg *db, bk_cache *cache);
 
 #endif

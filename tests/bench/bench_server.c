@@ -2,24 +2,28 @@
  * bench_server.c: what is measured beside the peers, and what tests talk to.
  *
  *   bench-server --port N --workers W [--tls-port N --tls-cert FILE --tls-key FILE]
+ *                [--no-l1] [--l1-kib N]
  *
- * DATABASE_URL names the database, JWT_SECRET signs tokens.
+ * DATABASE_URL names the database, REDIS_URL the cache, JWT_SECRET signs tokens.
  *
- * Each worker is an app on a thread of its own; they share the port by SO_REUSEPORT. The handlers
- * use the public API only and do nothing for the benchmark's sake.
+ * The workers are forked from one process that has declared the app; they share the port by
+ * SO_REUSEPORT. The handlers use the public API only and do nothing for the benchmark's sake.
  */
 #include <errno.h>
 #include <getopt.h>
-#include <pthread.h>
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/prctl.h>
 #include <sys/resource.h>
+#include <sys/wait.h>
+#include <unistd.h>
 
 #include <backend/backend.h>
 
 #include "bench_db.h"
+#include "bench_realtime.h"
 
 #define WORKERS_MAX 64
 
@@ -27,6 +31,9 @@ struct settings {
     uint16_t port, tls_port;
     int workers;
     const char *database; /* DATABASE_URL; NULL: none */
+    const char *redis;    /* REDIS_URL; NULL: none */
+    bool no_l1;
+    int l1_kib; /* 0: the default */
     const char *tls_cert, *tls_key;
 };
 
@@ -90,11 +97,11 @@ static bk_err echo(bk_req *req, bk_res *res)
     return bk_res_object(res, 201, echo_desc, &in);
 }
 
-/* What needs Redis, which is not there. */
+/* What needs a queue, which is not there yet. */
 static bk_err unavailable(bk_req *req, bk_res *res)
 {
     (void)req, (void)res;
-    return bk_fail(BK_EUNAVAILABLE, "no Redis is configured");
+    return bk_fail(BK_EUNAVAILABLE, "there is no queue");
 }
 
 static void add_routes(bk_router *router)
@@ -105,27 +112,12 @@ static void add_routes(bk_router *router)
     bk_get(router, "/big", big, &(bk_route_opts){.timeout_ms = BK_UNLIMITED});
     bk_post(router, "/echo", echo, &(bk_route_opts){.body = echo_desc, .answer = echo_desc});
     bk_router *api = bk_router_group(router, "/api");
-    bk_get(api, "/cached/products/{id}", unavailable);
     bk_post(api, "/jobs", unavailable);
 }
 
 /* --- workers ---------------------------------------------------------------------------------- */
 
-struct worker {
-    bk_app *app;
-    pthread_t thread;
-    bk_err result;
-};
-
-static void *run_worker(void *data)
-{
-    struct worker *worker = data;
-
-    worker->result = bk_app_run(worker->app);
-    return NULL;
-}
-
-static void die(const char *what)
+BK_NORETURN static void die(const char *what)
 {
     const bk_error_link *why = bk_error_chain();
 
@@ -148,27 +140,104 @@ static bk_pg *make_pool(bk_app *app, const struct settings *settings)
                           });
 }
 
-static bk_app *make_app(struct settings *settings)
+static bk_cache *make_cache(bk_app *app, const struct settings *settings)
+{
+    if (settings->redis == NULL)
+        return NULL;
+    return bk_cache_new(app, &(bk_cache_opts){
+                                 .redis = bk_redis_new(app,
+                                                       &(bk_redis_opts){
+                                                           .url = bk_str_of(settings->redis),
+                                                       }),
+                                 .prefix = "bench:",
+                                 .no_l1 = settings->no_l1,
+                                 .l1_bytes = (size_t)settings->l1_kib * 1024,
+                             });
+}
+
+/* What the workers share is made before they are. */
+static bk_app *make_app(const struct settings *settings)
 {
     bk_app *app = bk_app_new(&(bk_app_opts){.name = "bench"});
+
+    add_routes(bk_app_router(app));
+    bench_realtime_routes(app);
+    bench_db_routes(app, make_pool(app, settings), make_cache(app, settings));
+    return app;
+}
+
+/* Listens on a free port where none is given: the first worker's is the others' too. */
+static void listen_on(bk_app *app, struct settings *settings)
+{
     bk_listen_opts plain = {.port = settings->port, .reuse_port = true};
     bk_listen_opts tls = {.port = settings->tls_port,
                           .reuse_port = true,
                           .tls_cert = settings->tls_cert,
                           .tls_key = settings->tls_key};
 
-    add_routes(bk_app_router(app));
-    bench_db_routes(bk_app_router(app), make_pool(app, settings));
     if (bk_app_listen(app, &plain) != BK_OK)
         die("listen");
-    settings->port = bk_app_port(app, 0); /* of the first; the others share it */
-    if (settings->tls_cert != NULL) {
-        if (bk_app_listen(app, &tls) != BK_OK)
-            die("listen");
-        settings->tls_port = bk_app_port(app, 1);
-    }
-    return app;
+    settings->port = bk_app_port(app, 0);
+    if (settings->tls_cert == NULL)
+        return;
+    if (bk_app_listen(app, &tls) != BK_OK)
+        die("listen");
+    settings->tls_port = bk_app_port(app, 1);
 }
+
+static bk_app *running; /* of this worker: for the signal */
+
+static void on_signal(int signal)
+{
+    (void)signal;
+    bk_app_stop(running);
+}
+
+/* A worker: tells its ports through @p told once it listens, and runs until it is told to stop or
+ * its parent has gone. */
+static int work(bk_app *app, struct settings *settings, int told)
+{
+    struct sigaction stop = {.sa_handler = on_signal};
+    sigset_t none;
+
+    listen_on(app, settings);
+    running = app;
+    sigaction(SIGTERM, &stop, NULL);
+    prctl(PR_SET_PDEATHSIG, SIGTERM);
+    sigemptyset(&none);
+    sigprocmask(SIG_SETMASK, &none, NULL);
+    uint16_t ports[2] = {settings->port, settings->tls_port};
+    if (write(told, ports, sizeof ports) != sizeof ports)
+        die("write");
+    close(told);
+    bk_err err = bk_app_run(app);
+    bk_app_free(app);
+    return err != BK_OK;
+}
+
+/* Forks one and waits until it listens. */
+static pid_t start_worker(bk_app *app, struct settings *settings)
+{
+    uint16_t ports[2];
+    int told[2];
+    pid_t worker;
+
+    if (pipe(told) != 0 || (worker = fork()) < 0)
+        die("fork");
+    if (worker == 0) {
+        close(told[0]);
+        exit(work(app, settings, told[1]));
+    }
+    close(told[1]);
+    if (read(told[0], ports, sizeof ports) != sizeof ports)
+        exit(1); /* it has said why */
+    close(told[0]);
+    settings->port = ports[0];
+    settings->tls_port = ports[1];
+    return worker;
+}
+
+/* --- settings --------------------------------------------------------------------------------- */
 
 static int number(const char *text, int max)
 {
@@ -187,9 +256,13 @@ static struct settings read_settings(int argc, char **argv)
     static const struct option options[] = {
         {"port", required_argument, NULL, 'p'},     {"workers", required_argument, NULL, 'w'},
         {"tls-port", required_argument, NULL, 't'}, {"tls-cert", required_argument, NULL, 'c'},
-        {"tls-key", required_argument, NULL, 'k'},  {NULL, 0, NULL, 0},
+        {"tls-key", required_argument, NULL, 'k'},  {"no-l1", no_argument, NULL, 'n'},
+        {"l1-kib", required_argument, NULL, 'l'},   {NULL, 0, NULL, 0},
     };
-    struct settings settings = {.port = 8080, .workers = 1, .database = getenv("DATABASE_URL")};
+    struct settings settings = {.port = 8080,
+                                .workers = 1,
+                                .database = getenv("DATABASE_URL"),
+                                .redis = getenv("REDIS_URL")};
     int option;
 
     while ((option = getopt_long(argc, argv, "", options, NULL)) != -1) {
@@ -209,6 +282,12 @@ static struct settings read_settings(int argc, char **argv)
         case 'k':
             settings.tls_key = optarg;
             break;
+        case 'n':
+            settings.no_l1 = true;
+            break;
+        case 'l':
+            settings.l1_kib = number(optarg, 1 << 30);
+            break;
         default:
             exit(2);
         }
@@ -219,10 +298,10 @@ static struct settings read_settings(int argc, char **argv)
 int main(int argc, char **argv)
 {
     struct settings settings = read_settings(argc, argv);
-    struct worker workers[WORKERS_MAX] = {0};
+    pid_t workers[WORKERS_MAX];
     struct rlimit files;
     sigset_t stop;
-    int number_of_signal, status = 0;
+    int signal, status = 0;
 
     getrlimit(RLIMIT_NOFILE, &files);
     files.rlim_cur = files.rlim_max;
@@ -230,23 +309,22 @@ int main(int argc, char **argv)
     sigemptyset(&stop);
     sigaddset(&stop, SIGINT);
     sigaddset(&stop, SIGTERM);
-    pthread_sigmask(SIG_BLOCK, &stop, NULL);
-    for (int i = 0; i < settings.workers; i++) {
-        workers[i].app = make_app(&settings);
-        if (pthread_create(&workers[i].thread, NULL, run_worker, &workers[i]) != 0)
-            die("pthread_create");
-    }
+    sigprocmask(SIG_BLOCK, &stop, NULL);
+    bk_app *app = make_app(&settings);
+    for (int i = 0; i < settings.workers; i++)
+        workers[i] = start_worker(app, &settings);
     printf("listening on http://127.0.0.1:%u\n", settings.port);
     if (settings.tls_cert != NULL)
         printf("listening on https://127.0.0.1:%u\n", settings.tls_port);
     fflush(stdout);
-    sigwait(&stop, &number_of_signal);
+    sigwait(&stop, &signal);
     for (int i = 0; i < settings.workers; i++)
-        bk_app_stop(workers[i].app);
+        kill(workers[i], SIGTERM);
     for (int i = 0; i < settings.workers; i++) {
-        pthread_join(workers[i].thread, NULL);
-        status |= workers[i].result != BK_OK;
-        bk_app_free(workers[i].app);
+        int ended;
+        waitpid(workers[i], &ended, 0);
+        status |= ended != 0;
     }
+    bk_app_free(app);
     return status;
 }

@@ -14,6 +14,7 @@ command -v npm >/dev/null || install nodejs npm
 (cd go && GO111MODULE=off GOPATH=/usr/share/gocode go build -o go-peer main.go)
 cc -O2 -Wall -pthread -o raw/hello_epoll raw/hello_epoll.c
 cc -O2 -Wall -o raw/idle raw/idle.c
+cc -O2 -Wall -o raw/listeners raw/listeners.c
 cc -O2 -Wall -o raw/parked raw/parked.c
 # shellcheck disable=SC2046
 cc -O2 -Wall -pthread -o h2o/hello h2o/hello.c $(pkg-config --cflags --libs libh2o-evloop) -lcjson -lm

@@ -18,9 +18,18 @@ HERE = os.path.dirname(os.path.abspath(__file__))
 SERVER = os.path.join(HERE, "../../build-release/tests/bench/bench-server") + " --port {port} --workers 2"
 
 
+def family(pid):
+    """The server and the workers that it has forked."""
+    with open(f"/proc/{pid}/task/{pid}/children", encoding="ascii") as children:
+        return [pid, *map(int, children.read().split())]
+
+
 def pss_bytes(pid):
-    with open(f"/proc/{pid}/smaps_rollup", encoding="ascii") as rollup:
-        return int(re.search(r"^Pss:\s+(\d+) kB", rollup.read(), re.M).group(1)) * 1024
+    total = 0
+    for member in family(pid):
+        with open(f"/proc/{member}/smaps_rollup", encoding="ascii") as rollup:
+            total += int(re.search(r"^Pss:\s+(\d+) kB", rollup.read(), re.M).group(1)) * 1024
+    return total
 
 
 def wait_for(process, text):
@@ -59,4 +68,5 @@ def main():
         print(f"requests parked in handlers: {parked / args.count:.0f} bytes each")
 
 
-main()
+if __name__ == "__main__":
+    main()

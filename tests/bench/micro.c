@@ -224,6 +224,70 @@ static void write_echo(size_t times)
     }
 }
 
+/* --- limits ----------------------------------------------------------------------------------- */
+
+static bk_limiter *limiters[4]; /* fixed, sliding, GCRA; fixed and used up */
+
+static void take_from(bk_limiter *limiter, uint32_t keys, size_t times)
+{
+    bk_limit_result result;
+    char key[] = "203.0.113.000";
+
+    for (size_t i = 0; i < times; i++) {
+        uint32_t number = (uint32_t)(i * 2654435761u) % keys;
+        for (char *at = key + 12; at >= key + 10; at--, number /= 10)
+            *at = (char)('0' + number % 10);
+        if (bk_limiter_take(limiter, (bk_str){key, sizeof key - 1}, 1, &result) != BK_OK)
+            abort();
+    }
+}
+
+static void take_fixed(size_t times)
+{
+    take_from(limiters[0], 1000, times);
+}
+
+static void take_sliding(size_t times)
+{
+    take_from(limiters[1], 1000, times);
+}
+
+static void take_gcra(size_t times)
+{
+    take_from(limiters[2], 1000, times);
+}
+
+static void take_from_one_key(size_t times)
+{
+    take_from(limiters[3], 1, times);
+}
+
+static bk_err measure_takes(void *data)
+{
+    (void)data;
+    measure("limiter: take, fixed, 1,000 keys", 1000000, take_fixed);
+    measure("limiter: take, sliding, 1,000 keys", 1000000, take_sliding);
+    measure("limiter: take, GCRA, 1,000 keys", 1000000, take_gcra);
+    measure("limiter: take, fixed, one key, denied", 1000000, take_from_one_key);
+    return BK_OK;
+}
+
+static void measure_limits(void)
+{
+    bk_app *app = bk_app_new(NULL);
+
+    for (int i = 0; i < 3; i++)
+        limiters[i] = bk_limiter_new(app, &(bk_limiter_opts){.algorithm = (bk_limit_algorithm)i,
+                                                             .limit = i == 2 ? 100000 : 1000000,
+                                                             .window_ms = i == 2 ? 1000 : 600000});
+    limiters[3] = bk_limiter_new(app, NULL);
+    bk_test *test = bk_test_new(app, NULL);
+    if (bk_test_run(test, measure_takes, NULL) != BK_OK)
+        abort();
+    bk_test_free(test);
+    bk_app_free(app);
+}
+
 int main(void)
 {
     measure_fibers();
@@ -235,5 +299,6 @@ int main(void)
     measure("bind {name, price, note, ok}", 1000000, bind_echo);
     measure("write {name, price, note, ok}", 1000000, write_echo);
     bk_arena_free(arena);
+    measure_limits();
     return 0;
 }

@@ -279,8 +279,8 @@ class Server:
                 os.kill(pid, signal.SIGCONT)
 
     def terminate_backends(self):
-        """pg_terminate_backend() for every client; returns how many there were."""
-        return int(self.psql("SELECT count(pg_terminate_backend(pid)) FROM pg_stat_activity "
+        """pg_terminate_backend() for every client, each of which is gone then; returns how many there were."""
+        return int(self.psql("SELECT count(pg_terminate_backend(pid, 5000)) FROM pg_stat_activity "
                              "WHERE backend_type = 'client backend' AND pid <> pg_backend_pid()"))
 
     def log(self):

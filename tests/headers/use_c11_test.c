@@ -113,7 +113,7 @@ static void test_errors(void **state)
     assert_int_equal(bk_err_status(BK_ENOTFOUND), 404);
     assert_string_equal(bk_err_slug(BK_ENOTFOUND), "not-found");
     assert_non_null(bk_err_text(BK_ENOTFOUND));
-    assert_int_equal(0 BK_ERRORS(COUNT), 1 - BK_EIO);
+    assert_int_equal(0 BK_ERRORS(COUNT), 1 - BK_EUPGRADE);
 }
 
 static void gather(bk_log_level level, bk_str line, void *data)

@@ -120,7 +120,7 @@ void errors()
           BK_EINVAL);
     CHECK(view(bk_error_fields(&count)->pointer) == "/a" && count == 1);
     bk_error_clear();
-    CHECK(0 BK_ERRORS(COUNT) == 1 - BK_EIO);
+    CHECK(0 BK_ERRORS(COUNT) == 1 - BK_EUPGRADE);
 }
 
 void logs_and_time()

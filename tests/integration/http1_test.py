@@ -13,6 +13,7 @@ import tempfile
 import threading
 import time
 
+import cases
 from http1_client import Client, Closed, chunked, get, post
 
 SERVER = os.path.join(os.environ["BUILD_ROOT"], "tests", "integration", "http2_server")
@@ -621,24 +622,5 @@ def test_tls_serves():
                 plain.read_to_end()
 
 
-def main():
-    wanted = sys.argv[1:]
-    passed = failed = 0
-    for name, test in sorted(globals().items()):
-        if not name.startswith("test_") or (wanted and not any(word in name for word in wanted)):
-            continue
-        start = time.monotonic()
-        try:
-            test()
-            passed += 1
-            if wanted:
-                print(f"ok {name} ({time.monotonic() - start:.1f} s)")
-        except (AssertionError, Closed, OSError, ValueError, subprocess.TimeoutExpired) as why:
-            failed += 1
-            print(f"FAILED {name}: {type(why).__name__} {why}")
-    print(f"{passed} passed, {failed} failed")
-    return failed != 0
-
-
 if __name__ == "__main__":
-    sys.exit(main())
+    sys.exit(cases.run(globals()))

@@ -12,6 +12,7 @@ import sys
 import tempfile
 import time
 
+import cases
 from http2_client import (ACK, CONTINUATION, DATA, END_HEADERS, END_STREAM, HEADERS, INITIAL_WINDOW_SIZE, PADDED, PING,
                           PREFACE, PRIORITIZED, PRIORITY, RST_STREAM, SETTINGS, WINDOW_UPDATE, Client, field, frame,
                           head, update)
@@ -877,26 +878,6 @@ def test_nghttp_is_served():
         assert ":status: 200" in done.stdout and done.returncode == 0, done.stdout[-2000:] + done.stderr
 
 
-def main():
-    make_certificate()
-    wanted = sys.argv[1:]
-    tests = [(name, test) for name, test in sorted(globals().items()) if name.startswith("test_")]
-    passed = failed = 0
-    for name, test in tests:
-        if wanted and not any(word in name for word in wanted):
-            continue
-        start = time.monotonic()
-        try:
-            test()
-            passed += 1
-            if wanted:
-                print(f"ok {name} ({time.monotonic() - start:.1f} s)")
-        except (AssertionError, OSError, ssl.SSLError, ValueError, subprocess.TimeoutExpired) as why:
-            failed += 1
-            print(f"FAILED {name}: {type(why).__name__} {why}")
-    print(f"{passed} passed, {failed} failed, 0 skipped")
-    return failed != 0
-
-
 if __name__ == "__main__":
-    sys.exit(main())
+    make_certificate()
+    sys.exit(cases.run(globals()))

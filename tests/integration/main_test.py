@@ -9,6 +9,8 @@ import sys
 import threading
 import time
 
+import cases
+
 SERVER = os.path.join(os.environ["BUILD_ROOT"], "tests", "integration", "main_server")
 SANITIZED = b"__asan_init" in open(SERVER, "rb").read()
 
@@ -103,21 +105,11 @@ def test_a_crash_names_the_route_and_shows_where():
     assert words.count("\n") > 4
 
 
-def main():
-    tests = [(name, test) for name, test in sorted(globals().items()) if name.startswith("test_")]
-    passed = failed = skipped = 0
-    for name, test in tests:
-        if SANITIZED and ("overflow" in name or "crash" in name):
-            skipped += 1  # the sanitizer has last words of its own
-            continue
-        try:
-            test()
-            passed += 1
-        except AssertionError as why:
-            failed += 1
-            print(f"FAILED {name}: {why}")
-    print(f"{passed} passed, {failed} failed, {skipped} skipped")
-    return failed != 0
+def unless_sanitized(test):
+    if SANITIZED and ("overflow" in test.__name__ or "crash" in test.__name__):
+        return "the sanitizer has last words of its own"
+    return test()
 
 
-sys.exit(main())
+if __name__ == "__main__":
+    sys.exit(cases.run(globals(), unless_sanitized))

@@ -44,7 +44,7 @@ static bk_err go_up_and_down(void *data)
     assert_int_equal(state_of(1), BK_MIGRATION_APPLIED);
     assert_int_equal(bk_migrate_up(db, &shop_migrations, &opts, &count), BK_OK);
     assert_int_equal(count, 0);
-    assert_int_equal(lines, 0);
+    assert_in_range(lines, 0, 1); /* it may say that it waits for the lock of the run before */
     assert_int_equal(bk_migrate_down(db, &shop_migrations, &opts, &count), BK_ECONFLICT);
     assert_int_equal(count, 0);
     assert_int_equal(state_of(1), BK_MIGRATION_APPLIED);

@@ -9,6 +9,7 @@ import sys
 import tempfile
 import time
 
+import cases
 import postgres
 
 SERVER = os.path.join(os.environ["BUILD_ROOT"], "tests", "integration", "migrate_server")
@@ -287,19 +288,12 @@ def test_embedding_refuses_what_is_ambiguous(case):
 
 
 def main():
-    tests = [(name, test) for name, test in sorted(globals().items()) if name.startswith("test_")]
-    passed = failed = 0
+    def with_case(test):
+        with tempfile.TemporaryDirectory() as folder:
+            test(Case(cluster, pathlib.Path(folder)))
+
     with postgres.start(max_connections=20) as cluster:
-        for name, test in tests:
-            with tempfile.TemporaryDirectory() as folder:
-                try:
-                    test(Case(cluster, pathlib.Path(folder)))
-                    passed += 1
-                except AssertionError as why:
-                    failed += 1
-                    print(f"FAILED {name}: {why}")
-    print(f"{passed} passed, {failed} failed")
-    return failed != 0 or passed == 0
+        return cases.run(globals(), with_case)
 
 
 if __name__ == "__main__":

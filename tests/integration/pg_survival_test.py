@@ -21,8 +21,8 @@ import subprocess
 import sys
 import tempfile
 import time
-import traceback
 
+import cases
 import postgres
 from http_load import Load, get, post
 from tcp_proxy import Proxy
@@ -495,25 +495,17 @@ def test_behind_pgbouncer(server):
 
 def main():
     os.environ["PATH"] += ":/usr/sbin"
-    wanted = sys.argv[1:]
-    passed = failed = skipped = 0
+
+    def with_server(test):
+        try:
+            return test(server)
+        except Exception:
+            server.resume()
+            server.restart("immediate")
+            raise
+
     with postgres.start(max_connections=25, settings={"synchronous_commit": "on"}) as server:
-        for name, test in list(globals().items()):
-            if not name.startswith("test_") or (wanted and name.removeprefix("test_") not in wanted):
-                continue
-            begin = time.monotonic()
-            print(name, flush=True)
-            try:
-                why = test(server)
-                passed, skipped = passed + (why is None), skipped + (why is not None)
-                print(f"  {'ok' if why is None else 'skipped: ' + why}, {time.monotonic() - begin:.1f} s", flush=True)
-            except Exception:  # pylint: disable=broad-except # whatever it is, the test has failed
-                failed += 1
-                print(f"FAILED {name}, {time.monotonic() - begin:.1f} s: {traceback.format_exc()}", flush=True)
-                server.resume()
-                server.restart("immediate")
-    print(f"{passed} passed, {failed} failed, {skipped} skipped")
-    return failed != 0
+        return cases.run(globals(), with_server)
 
 
 if __name__ == "__main__":

@@ -9,7 +9,7 @@ ROWS = [
     ["fiber"],
     ["json", "crypto", "pool", "pg", "redis"],
     ["http"],
-    ["cache", "session", "pubsub", "queue", "migrate"],
+    ["cache", "session", "limit", "pubsub", "queue", "migrate"],
     ["middleware", "ops"],
     ["app", "cluster", "cli"],
 ]
@@ -20,15 +20,16 @@ NEVER = {folder: {"http"} for folder in ROWS[4]}
 PUBLIC = {
     "core": "base errors arena str clock log metrics trace",
     "fiber": "fiber sync loop",
-    "json": "json schema describe describe_macros",
+    "json": "json schema describe describe_macros args",
     "crypto": "jwt password token",
     "pool": "pool",
-    "pg": "pg pg_args",
-    "redis": "redis",
+    "pg": "pg",
+    "redis": "redis lock",
     # app.h is here for its limits and timeouts, which are those of connections and requests.
     "http": "app router request response middleware openapi http_client sse websocket",
     "cache": "cache",
     "session": "session",
+    "limit": "limit",
     "pubsub": "pubsub",
     "queue": "queue worker cron",
     "migrate": "migrate",

@@ -14,9 +14,11 @@
 #include <sys/socket.h>
 #include <sys/stat.h>
 #include <sys/un.h>
+#include <sys/wait.h>
 #include <unistd.h>
 
 #include <backend/backend.h>
+#include <backend/testing.h>
 
 /* --- a host ----------------------------------------------------------------------------------- */
 
@@ -274,9 +276,46 @@ static void test_a_worker_that_cannot_start_stops_the_app(void **state)
     bk_app_free(app);
 }
 
+static void do_nothing(void *data)
+{
+    (void)data;
+}
+
+/* Each offload ends by a ring of the loop's bell. */
+static bk_err ring_often(void *data)
+{
+    (void)data;
+    for (int i = 0; i < 2000; i++)
+        BK_TRY(bk_offload(do_nothing, NULL));
+    return BK_OK;
+}
+
+static void test_processes_forked_from_one_app_do_not_take_each_others_messages(void **state)
+{
+    bk_app *app = bk_app_new(NULL);
+    pid_t children[2];
+
+    (void)state;
+    for (int i = 0; i < 2; i++) {
+        children[i] = fork();
+        if (children[i] == 0) {
+            alarm(20); /* a message that another took is never heard of */
+            bk_test *test = bk_test_new(app, NULL);
+            _exit(bk_test_run(test, ring_often, NULL) == BK_OK ? 0 : 1);
+        }
+    }
+    for (int i = 0; i < 2; i++) {
+        int status;
+        assert_int_equal(waitpid(children[i], &status, 0), children[i]);
+        assert_int_equal(status, 0);
+    }
+    bk_app_free(app);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
+        cmocka_unit_test(test_processes_forked_from_one_app_do_not_take_each_others_messages),
         cmocka_unit_test(test_an_app_runs_on_a_thread_and_stops_cleanly),
         cmocka_unit_test(test_two_apps_live_side_by_side),
         cmocka_unit_test(test_the_hosts_signal_handlers_stay),

@@ -63,7 +63,8 @@ static void free_it(void *data)
     tell(it->story, "free", it->name);
 }
 
-static const bk_part_type witness = {"witness", start, stop, free_it};
+static const bk_part_type witness = {
+    .name = "witness", .start = start, .stop = stop, .free = free_it};
 static const bk_part_type silent = {.name = "silent"};
 
 static bk_err nothing(bk_req *req, bk_res *res)

@@ -137,17 +137,26 @@ static void test_middleware_runs_from_the_outside_in_and_back(void **state)
                  "app(group(group2(inner(route(route2())))))");
 }
 
-static void test_only_the_apps_own_runs_without_a_route(void **state)
+static void test_only_the_apps_own_runs_where_nothing_is(void **state)
 {
     struct http_app *it = *state;
     bk_test_res *res = bk_test_get(it->test, "/group/nowhere");
 
     assert_problem(res, 404, "Not Found");
     assert_field(res, "X-Path", "app()");
-    res = http_send(it, "POST", "/group/plain", NULL, NULL);
+}
+
+static void test_what_the_router_answers_runs_that_of_the_path(void **state)
+{
+    struct http_app *it = *state;
+    bk_test_res *res = http_send(it, "POST", "/group/plain", NULL, NULL);
+
     assert_problem(res, 405, "Not Allowed");
-    assert_field(res, "X-Path", "app()");
+    assert_field(res, "X-Path", "app(group(group2()))");
     res = http_send(it, "OPTIONS", "/group/plain", NULL, NULL);
+    assert_answer(res, 204, "");
+    assert_field(res, "X-Path", "app(group(group2()))");
+    res = http_send(it, "OPTIONS", "*", NULL, NULL);
     assert_answer(res, 204, "");
     assert_field(res, "X-Path", "app()");
 }
@@ -230,7 +239,8 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         with_app(test_middleware_runs_from_the_outside_in_and_back),
-        with_app(test_only_the_apps_own_runs_without_a_route),
+        with_app(test_only_the_apps_own_runs_where_nothing_is),
+        with_app(test_what_the_router_answers_runs_that_of_the_path),
         with_app(test_what_is_no_request_is_kept_from_it),
         with_app(test_a_request_whose_body_is_refused_goes_through_it),
         with_app(test_a_middleware_may_answer_by_itself),

@@ -1,12 +1,12 @@
 /**
- * @file backend/pg_args.h
- * @brief Values that go with a statement. Included by pg.h.
+ * @file backend/args.h
+ * @brief Values that go with an SQL statement or a Redis command. Included by pg.h and redis.h.
  *
  * `BK_ARGS(bk_text(name), bk_i64(price))` stands for `$1` and `$2`. Each is sent in the type that
  * the server expects at that place, so bk_i64() serves smallint, integer, bigint and numeric alike.
  */
-#ifndef BACKEND_PG_ARGS_H
-#define BACKEND_PG_ARGS_H
+#ifndef BACKEND_ARGS_H
+#define BACKEND_ARGS_H
 
 #include <backend/base.h>
 #include <backend/describe.h>

@@ -1,0 +1,164 @@
+/*
+ * middleware.c: what each middleware adds to a request, in nanoseconds.
+ *
+ *   build-release/tests/bench/middleware
+ *
+ * GET / of an app with the middleware and of one without, turn by turn, through the test transport
+ * (no socket; the answer is copied); the difference of the best rounds. A middleware that adds
+ * headers pays for their copies in the test client, too.
+ */
+#include <limits.h>
+#include <malloc.h>
+#include <stdio.h>
+#include <stdlib.h>
+
+#include <backend/backend.h>
+#include <backend/testing.h>
+
+#define REQUESTS 2000
+#define ROUNDS   41
+
+static const char secret[] = "a secret of at least thirty-two bytes";
+
+static bk_err hello(bk_req *req, bk_res *res)
+{
+    (void)req;
+    return bk_res_text(res, 200, BK_LIT("Hello, World!"));
+}
+
+/* Looks at its session, which has nothing in it. */
+static bk_err look(bk_req *req, bk_res *res)
+{
+    bk_session *session;
+
+    BK_TRY(bk_session_of(req, &session));
+    return hello(req, res);
+}
+
+struct page {
+    int64_t page, limit;
+};
+
+BK_DESCRIBE(page_desc, struct page, BK_I64(page, BK_MIN(1)), BK_I64(limit, BK_MIN(1), BK_MAX(100)))
+
+static bk_middleware shed(bk_app *app)
+{
+    return bk_mw_shed(app, NULL);
+}
+
+static bk_middleware rate_limit(bk_app *app)
+{
+    return bk_mw_rate_limit(app, &(bk_mw_rate_limit_opts){.limit = {.limit = 1000000}});
+}
+
+static bk_middleware security_headers(bk_app *app)
+{
+    return bk_mw_security_headers(app, NULL);
+}
+
+static bk_middleware cors(bk_app *app)
+{
+    static const char *const origins[] = {"https://shop.example", NULL};
+
+    return bk_mw_cors(app, &(bk_mw_cors_opts){.origins = origins});
+}
+
+static bk_middleware csrf(bk_app *app)
+{
+    return bk_mw_csrf(app, NULL);
+}
+
+static bk_middleware compress(bk_app *app)
+{
+    return bk_mw_compress(app, NULL);
+}
+
+static bk_middleware idempotency(bk_app *app)
+{
+    return bk_mw_idempotency(app, NULL);
+}
+
+static bk_middleware session(bk_app *app)
+{
+    static const char *const secrets[] = {secret, NULL};
+
+    bk_sessions *sessions = bk_sessions_new(app, &(bk_sessions_opts){.secrets = secrets});
+    return bk_mw_session(app, &(bk_mw_session_opts){.sessions = sessions});
+}
+
+static bk_middleware validate(bk_app *app)
+{
+    return bk_mw_validate(app, NULL);
+}
+
+static const bk_pair from_browser[] = {
+    {.name = BK_LIT("origin"), .value = BK_LIT("https://shop.example")},
+    {.name = BK_LIT("accept-encoding"), .value = BK_LIT("gzip, deflate, br")},
+    {.name = {0}},
+};
+
+static const struct row {
+    const char *name;
+    bk_middleware (*make)(bk_app *app); /* NULL: none */
+    const char *target;
+    bk_handler handler;
+    bk_desc_fn query;
+} rows[] = {
+    {"load shedding", shed, "/", hello, NULL},
+    {"rate limit, by address", rate_limit, "/", hello, NULL},
+    {"security headers (13)", security_headers, "/", hello, NULL},
+    {"CORS, of another origin", cors, "/", hello, NULL},
+    {"CSRF, of a GET", csrf, "/", hello, NULL},
+    {"compress, below its threshold", compress, "/", hello, NULL},
+    {"idempotency keys, of a GET", idempotency, "/", hello, NULL},
+    {"session, not looked at", session, "/", hello, NULL},
+    {"session, looked at, none sent", session, "/", look, NULL},
+    {"validate, a query of two numbers", validate, "/?page=2&limit=20", hello, page_desc},
+};
+
+/* Nanoseconds a request. */
+static double ask(const struct row *row, bool with)
+{
+    bk_app *app = bk_app_new(&(bk_app_opts){.secret = bk_str_of(secret)});
+
+    if (with)
+        bk_use(bk_app_router(app), row->make(app));
+    bk_get(bk_app_router(app), "/", with ? row->handler : hello,
+           &(bk_route_opts){.query = row->query});
+    bk_test *test = bk_test_new(app, NULL);
+    uint64_t begun = bk_now_ns();
+    for (int i = 0; i < REQUESTS; i++) {
+        bk_test_res *res =
+            bk_test_send(test, &(bk_test_req){.target = row->target, .headers = from_browser});
+        if (bk_test_status(res) != 200) {
+            fprintf(stderr, "%s: %d\n", row->name, bk_test_status(res));
+            exit(1);
+        }
+    }
+    double each = (double)(bk_now_ns() - begun) / REQUESTS;
+    bk_test_free(test);
+    bk_app_free(app);
+    return each;
+}
+
+static double least(double a, double b)
+{
+    return a < b ? a : b;
+}
+
+int main(void)
+{
+    mallopt(M_TRIM_THRESHOLD, INT_MAX); /* no page is given back and faulted in again */
+    mallopt(M_MMAP_THRESHOLD, INT_MAX);
+    for (size_t i = 0; i < sizeof rows / sizeof rows[0]; i++) {
+        double with = 1e99, without = 1e99;
+
+        for (int round = 0; round < ROUNDS; round++) {
+            without = least(without, ask(&rows[i], false));
+            with = least(with, ask(&rows[i], true));
+        }
+        printf("| %s | %.0f |\n", rows[i].name, with - without);
+        fflush(stdout);
+    }
+    return 0;
+}
