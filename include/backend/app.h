@@ -111,6 +111,15 @@ BK_API bk_router *bk_app_router(bk_app *app);
 /** bk_app_opts.data. */
 BK_API void *bk_app_data(const bk_app *app);
 
+/** What a worker does; a set of these. */
+enum {
+    BK_ROLE_WEB = 1, /**< It answers requests. */
+    BK_ROLE_JOBS = 2 /**< It runs jobs. */
+};
+
+/** What this worker does: a set of BK_ROLE_. Both, unless a supervisor has divided the work. */
+BK_API unsigned bk_app_roles(const bk_app *app);
+
 /** Opens a socket; connections are taken once the app runs. Before bk_app_run(). Several are fine.
  *  @return BK_OK; BK_EIO with a chain that says which address, certificate or file, and why. */
 BK_API BK_NODISCARD bk_err bk_app_listen(bk_app *app, const bk_listen_opts *opts);

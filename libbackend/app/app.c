@@ -116,6 +116,7 @@ bk_app *bk_app_new(const bk_app_opts *opts)
         opts = &defaults;
     check_opts(opts);
     app->opts = *opts;
+    app->berth = (struct bk__berth){.roles = BK_ROLE_WEB | BK_ROLE_JOBS, .sharers = 1};
     app->name = strdup(opts->name != NULL ? opts->name : "app");
     app->router = bk_router_new();
     app->bell = eventfd(0, EFD_NONBLOCK | EFD_CLOEXEC);
@@ -153,6 +154,11 @@ bk_router *bk_app_router(bk_app *app)
 void *bk_app_data(const bk_app *app)
 {
     return app->opts.data;
+}
+
+unsigned bk_app_roles(const bk_app *app)
+{
+    return app->berth.roles;
 }
 
 bk_err bk_app_listen(bk_app *app, const bk_listen_opts *opts)

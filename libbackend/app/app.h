@@ -14,9 +14,19 @@
 #include "fiber/loop.h"
 #include "http/server.h"
 
+/* What this worker is among those of its service; a supervisor sets it before bk_app_run(). */
+struct bk__berth {
+    unsigned roles;   /* BK_ROLE_ */
+    unsigned slot;    /* its own place in shared memory, below BK__SLOTS; 0 when it is alone */
+    unsigned sharers; /* workers that share what the service may have of something */
+};
+
+#define BK__SLOTS 64u
+
 struct bk_app {
     char *name;
     bk_app_opts opts; /* as given; names and secrets in it are copied to where they are used */
+    struct bk__berth berth;
     bk_router *router;
     struct bk__list parts; /* in the order of their declaration; see part.h */
     struct bk__server server;

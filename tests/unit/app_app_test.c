@@ -312,10 +312,20 @@ static void test_processes_forked_from_one_app_do_not_take_each_others_messages(
     bk_app_free(app);
 }
 
+static void test_an_app_without_a_supervisor_does_everything(void **state)
+{
+    bk_app *app = bk_app_new(NULL);
+
+    (void)state;
+    assert_int_equal(bk_app_roles(app), BK_ROLE_WEB | BK_ROLE_JOBS);
+    bk_app_free(app);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_processes_forked_from_one_app_do_not_take_each_others_messages),
+        cmocka_unit_test(test_an_app_without_a_supervisor_does_everything),
         cmocka_unit_test(test_an_app_runs_on_a_thread_and_stops_cleanly),
         cmocka_unit_test(test_two_apps_live_side_by_side),
         cmocka_unit_test(test_the_hosts_signal_handlers_stay),
