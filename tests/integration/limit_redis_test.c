@@ -45,6 +45,8 @@ static struct host host_open(const bk_limiter_opts *opts)
 
     it.redis = bk_redis_new(it.app, &(bk_redis_opts){.url = bk_str_of(server.url)});
     all.redis = it.redis;
+    if (all.redis_ms == 0)
+        all.redis_ms = 5000; /* a machine that is busy is no outage */
     it.limiter = bk_limiter_new(it.app, &all);
     it.test = bk_test_new(it.app, NULL);
     return it;
@@ -334,11 +336,11 @@ static bk_err a_stopped_redis_costs_one_wait(void *data)
     redis_signal(&server, SIGSTOP);
     uint64_t begun = bk_now_ns();
     assert_true(take(it, "a", 1).degraded);
-    assert_in_range(bk_now_ns() - begun, 45000000, 200000000);
+    assert_in_range(bk_now_ns() - begun, 290000000, 3000000000);
     begun = bk_now_ns();
     for (int i = 0; i < 100; i++)
         assert_true(take(it, "b", 1).degraded);
-    assert_in_range(bk_now_ns() - begun, 0, 45000000); /* none of them has waited */
+    assert_in_range(bk_now_ns() - begun, 0, 290000000); /* none of them has waited */
     redis_signal(&server, SIGCONT);
     wait_for_redis(it);
     return BK_OK;
@@ -347,7 +349,8 @@ static bk_err a_stopped_redis_costs_one_wait(void *data)
 static void test_a_redis_that_hangs_costs_one_wait_and_then_none(void **state)
 {
     (void)state;
-    host_run(&(bk_limiter_opts){.name = "stopped", .limit = 1000}, a_stopped_redis_costs_one_wait);
+    host_run(&(bk_limiter_opts){.name = "stopped", .limit = 1000, .redis_ms = 300},
+             a_stopped_redis_costs_one_wait);
 }
 
 static bk_err refuses(void *data)
