@@ -3,22 +3,12 @@
  *
  * Resolving names blocks, and so does reading certificates; a handshake costs milliseconds of
  * processor time. The thread goes through the target's steps, giving each an equal share of the
- * time that is left, and posts the end to the loop. The loop keeps the time: its timer says that it
- * is over even where the thread hangs in the resolver.
- *
- * What must hold: an attempt belongs to two, the loop and the thread (then the post that the thread
- * sends), and the last one out frees it. The loop sets `abandoned` under the lock; from then on the
- * thread touches neither the loop nor what the caller has.
+ * time that is left.
  */
-#include <errno.h>
-#include <limits.h>
 #include <pthread.h>
-#include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/eventfd.h>
-#include <unistd.h>
 
 #include <libpq-fe.h>
 
@@ -26,55 +16,36 @@
 #include <backend/str.h>
 
 #include "core/assert.h"
-#include "core/fault.h"
-#include "fiber/loop.h"
-#include "fiber/timer.h"
+#include "core/list.h"
+#include "fiber/attempt.h"
 #include "pg/handshake.h"
 #include "pg/link.h"
 #include "pg/target.h"
 
-#define STACK_BYTES (256 * 1024)
 #define WORDS_BYTES 1024
 
 struct bk__pg_attempt {
-    pthread_mutex_t lock; /* guards `owners`, `abandoned` and `why` */
-    unsigned owners;
-    bool abandoned;
-    char why[WORDS_BYTES]; /* what the steps so far failed with */
-    int bell;              /* an eventfd, rung to abandon */
+    struct bk__attempt attempt;
+    char why[WORDS_BYTES]; /* what the steps so far failed with; under the attempt's lock */
     uint64_t until_ns;     /* a little before the loop's timer, which cannot say where it hung */
     uint32_t timeout_ms;
     struct bk__pg_target *target; /* counted */
     char *password;               /* NULL: that of the URL */
-    struct bk__pg_link *link;     /* made by the thread, then the post's */
-    /* The loop's, after the start. */
-    struct bk_loop *loop;
-    struct bk__timer timer;
+    struct bk__pg_link *link;     /* the thread's; read when it has ended */
     bk__pg_connected_fn fn;
     void *data;
 };
+
+static struct bk__pg_attempt *of(struct bk__attempt *attempt)
+{
+    return bk__container_of(attempt, struct bk__pg_attempt, attempt);
+}
 
 static void wipe(char *secret)
 {
     if (secret != NULL)
         explicit_bzero(secret, strlen(secret));
     free(secret);
-}
-
-/* One owner less. */
-static void leave(struct bk__pg_attempt *attempt)
-{
-    pthread_mutex_lock(&attempt->lock);
-    bool last = --attempt->owners == 0;
-    pthread_mutex_unlock(&attempt->lock);
-    if (!last)
-        return;
-    bk__pg_link_close(attempt->link);
-    bk__pg_target_unref(attempt->target);
-    wipe(attempt->password);
-    close(attempt->bell);
-    pthread_mutex_destroy(&attempt->lock);
-    free(attempt);
 }
 
 /* --- words ------------------------------------------------------------------------------------ */
@@ -84,7 +55,7 @@ static void add_words(struct bk__pg_attempt *attempt, const char *words)
 {
     bk_str rest = bk_str_of(words), line;
 
-    pthread_mutex_lock(&attempt->lock);
+    pthread_mutex_lock(&attempt->attempt.lock);
     while (bk_str_split(&rest, '\n', &line)) {
         size_t len = strlen(attempt->why);
         line = bk_str_trim(line);
@@ -92,7 +63,7 @@ static void add_words(struct bk__pg_attempt *attempt, const char *words)
             snprintf(attempt->why + len, sizeof attempt->why - len, "%s%.*s", len != 0 ? "; " : "",
                      BK_PRI(line));
     }
-    pthread_mutex_unlock(&attempt->lock);
+    pthread_mutex_unlock(&attempt->attempt.lock);
 }
 
 static void add_late(struct bk__pg_attempt *attempt, const PGconn *libpq)
@@ -154,7 +125,7 @@ static struct bk__pg_link *try_step(struct bk__pg_attempt *attempt, size_t step,
 
     bk_assert(libpq != NULL);
     PQsetNoticeReceiver(libpq, no_notice, NULL);
-    switch (bk__pg_handshake(libpq, attempt->bell, until_ns, &filled)) {
+    switch (bk__pg_handshake(libpq, attempt->attempt.bell, until_ns, &filled)) {
     case BK__PG_SHAKEN:
         return hand_over(attempt, libpq, &filled);
     case BK__PG_REFUSED:
@@ -190,119 +161,73 @@ static struct bk__pg_link *try_all(struct bk__pg_attempt *attempt)
     return NULL;
 }
 
-/* On the loop's stack; takes over the thread's share. */
-static void on_end(void *data)
+static void run(struct bk__attempt *attempt)
 {
-    struct bk__pg_attempt *attempt = data;
-
-    if (attempt->abandoned) {
-        leave(attempt);
-        return;
-    }
-    struct bk__pg_link *link = attempt->link;
-    attempt->link = NULL;
-    bk__timer_stop(attempt->loop, &attempt->timer);
-    attempt->fn(link, link == NULL ? attempt->why : NULL, attempt->data);
-    leave(attempt);
-    leave(attempt);
-}
-
-static void *run(void *data)
-{
-    struct bk__pg_attempt *attempt = data;
-
-    pthread_setname_np(pthread_self(), "bk-pg-connect");
-    attempt->link = try_all(attempt);
-    pthread_mutex_lock(&attempt->lock);
-    bool posted = !attempt->abandoned && bk__loop_post(attempt->loop, on_end, attempt) == BK_OK;
-    pthread_mutex_unlock(&attempt->lock);
-    if (!posted) {
-        bk__pg_link_close(attempt->link);
-        attempt->link = NULL;
-        leave(attempt);
-    }
-    return NULL;
-}
-
-/* Signals are for the threads of the host. Returns an errno. */
-static int start_thread(struct bk__pg_attempt *attempt)
-{
-    pthread_attr_t attributes;
-    pthread_t thread;
-    sigset_t all, before;
-
-    pthread_attr_init(&attributes);
-    pthread_attr_setdetachstate(&attributes, PTHREAD_CREATE_DETACHED);
-    pthread_attr_setstacksize(&attributes, STACK_BYTES);
-    sigfillset(&all);
-    pthread_sigmask(SIG_SETMASK, &all, &before);
-    int failure =
-        BK__FAULT("pg.thread") ? EAGAIN : pthread_create(&thread, &attributes, run, attempt);
-    pthread_sigmask(SIG_SETMASK, &before, NULL);
-    pthread_attr_destroy(&attributes);
-    return failure;
+    of(attempt)->link = try_all(of(attempt));
 }
 
 /* --- the loop's side -------------------------------------------------------------------------- */
 
-/* The thread's hands are off the loop and the caller's data when this returns. */
-void bk__pg_abandon(struct bk__pg_attempt *attempt)
+static void on_done(struct bk__attempt *base)
 {
-    uint64_t one = 1;
+    struct bk__pg_attempt *attempt = of(base);
+    struct bk__pg_link *link = attempt->link;
 
-    pthread_mutex_lock(&attempt->lock);
-    attempt->abandoned = true;
-    pthread_mutex_unlock(&attempt->lock);
-    bk__timer_stop(attempt->loop, &attempt->timer);
-    if (attempt->bell >= 0 && write(attempt->bell, &one, sizeof one) < 0)
-        bk_unreachable("an eventfd takes its first ring");
-    leave(attempt);
+    attempt->link = NULL;
+    attempt->fn(link, link == NULL ? attempt->why : NULL, attempt->data);
 }
 
-/* The time is over, or there was no thread to begin with. */
-static void on_timer(struct bk__timer *timer)
+static void on_late(struct bk__attempt *base, int failure)
 {
-    struct bk__pg_attempt *attempt = bk__container_of(timer, struct bk__pg_attempt, timer);
-    bk__pg_connected_fn fn = attempt->fn;
-    void *data = attempt->data;
+    struct bk__pg_attempt *attempt = of(base);
     char why[WORDS_BYTES + 64];
 
-    pthread_mutex_lock(&attempt->lock);
-    if (attempt->owners == 1)
-        snprintf(why, sizeof why, "%s", attempt->why);
+    pthread_mutex_lock(&base->lock);
+    if (failure != 0)
+        snprintf(why, sizeof why, "cannot start a thread: %s", strerror(failure));
     else
         snprintf(why, sizeof why, "no connection within %u ms%s%s", attempt->timeout_ms,
                  attempt->why[0] != '\0' ? ": " : "", attempt->why);
-    pthread_mutex_unlock(&attempt->lock);
-    bk__pg_abandon(attempt);
-    fn(NULL, why, data);
+    pthread_mutex_unlock(&base->lock);
+    attempt->fn(NULL, why, attempt->data);
 }
+
+static void on_free(struct bk__attempt *base)
+{
+    struct bk__pg_attempt *attempt = of(base);
+
+    bk__pg_link_close(attempt->link);
+    bk__pg_target_unref(attempt->target);
+    wipe(attempt->password);
+    free(attempt);
+}
+
+static const struct bk__attempt_type type = {
+    .name = "bk-pg-connect",
+    .fault = "pg.thread",
+    .run = run,
+    .done = on_done,
+    .late = on_late,
+    .free = on_free,
+};
 
 struct bk__pg_attempt *bk__pg_connect(struct bk__pg_target *target, bk_str password,
                                       uint32_t timeout_ms, bk__pg_connected_fn fn, void *data)
 {
-    struct bk_loop *loop = bk__loop_current;
     struct bk__pg_attempt *attempt = calloc(1, sizeof *attempt);
 
-    bk_assert(loop != NULL && attempt != NULL);
-    pthread_mutex_init(&attempt->lock, NULL);
-    attempt->owners = 2;
-    attempt->bell = eventfd(0, EFD_NONBLOCK | EFD_CLOEXEC);
+    bk_assert(attempt != NULL);
     attempt->until_ns = bk_now_ns() + (timeout_ms - timeout_ms / 16) * UINT64_C(1000000);
     attempt->timeout_ms = timeout_ms;
     attempt->target = bk__pg_target_ref(target);
     attempt->password = bk_str_present(password) ? strndup(password.ptr, password.len) : NULL;
-    attempt->loop = loop;
-    attempt->timer.fn = on_timer;
     attempt->fn = fn;
     attempt->data = data;
-    bk__timer_set(loop, &attempt->timer, loop->clock.now_ms + timeout_ms);
-
-    int failure = attempt->bell < 0 ? errno : start_thread(attempt);
-    if (failure != 0) {
-        snprintf(attempt->why, sizeof attempt->why, "cannot start a thread: %s", strerror(failure));
-        attempt->owners = 1;
-        bk__timer_set(loop, &attempt->timer, loop->clock.now_ms);
-    }
+    bk__attempt_start(&attempt->attempt, &type, timeout_ms);
     return attempt;
+}
+
+void bk__pg_abandon(struct bk__pg_attempt *attempt)
+{
+    bk__attempt_abandon(&attempt->attempt);
 }

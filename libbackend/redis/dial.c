@@ -1,9 +1,5 @@
 /*
  * dial.c: attempts to connect, each on a thread of its own. See dial.h.
- *
- * What must hold: an attempt belongs to two, the loop and the thread (then the post that the thread
- * sends), and the last one out frees it. The loop sets `abandoned` under the lock; from then on the
- * thread touches neither the loop nor what the caller has.
  */
 #include "redis/dial.h"
 
@@ -13,13 +9,10 @@
 #include <netinet/in.h>
 #include <netinet/tcp.h>
 #include <poll.h>
-#include <pthread.h>
-#include <signal.h>
 #include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/eventfd.h>
 #include <sys/socket.h>
 #include <sys/un.h>
 #include <unistd.h>
@@ -31,44 +24,24 @@
 #include <backend/clock.h>
 
 #include "core/assert.h"
-#include "core/fault.h"
-#include "fiber/loop.h"
-#include "fiber/timer.h"
-
-#define STACK_BYTES (256 * 1024)
+#include "core/list.h"
+#include "fiber/attempt.h"
 
 struct bk__redis_dialing {
-    pthread_mutex_t lock; /* guards `owners` and `abandoned` */
-    unsigned owners;
-    bool abandoned;
-    int bell; /* an eventfd, rung to abandon */
+    struct bk__attempt attempt;
     uint64_t until_ns;
     struct bk__redis_target *target; /* counted */
     char *host;                      /* NULL: the target's unix socket */
     uint16_t port;
-    char why[512];                 /* the thread's, then the post's */
+    char why[512];                 /* the thread's; read when it has ended */
     struct bk__redis_socket *sock; /* likewise */
-    /* The loop's, after the start. */
-    struct bk_loop *loop;
-    struct bk__timer timer;
     bk__redis_dialed_fn fn;
     void *data;
 };
 
-static void leave(struct bk__redis_dialing *dialing)
+static struct bk__redis_dialing *of(struct bk__attempt *attempt)
 {
-    pthread_mutex_lock(&dialing->lock);
-    bool last = --dialing->owners == 0;
-    pthread_mutex_unlock(&dialing->lock);
-    if (!last)
-        return;
-    bk__redis_socket_close(dialing->sock);
-    bk__redis_target_unref(dialing->target);
-    free(dialing->host);
-    if (dialing->bell >= 0)
-        close(dialing->bell);
-    pthread_mutex_destroy(&dialing->lock);
-    free(dialing);
+    return bk__container_of(attempt, struct bk__redis_dialing, attempt);
 }
 
 /* --- the thread's side ------------------------------------------------------------------------ */
@@ -85,7 +58,8 @@ BK_PRINTF(2, 3) static void explain(struct bk__redis_dialing *dialing, const cha
 /* Waits for the socket. False when the time is over or nobody waits any more. */
 static bool await(struct bk__redis_dialing *dialing, int fd, short events)
 {
-    struct pollfd fds[2] = {{.fd = fd, .events = events}, {.fd = dialing->bell, .events = POLLIN}};
+    struct pollfd fds[2] = {{.fd = fd, .events = events},
+                            {.fd = dialing->attempt.bell, .events = POLLIN}};
 
     for (;;) {
         uint64_t now = bk_now_ns();
@@ -281,108 +255,70 @@ static struct bk__redis_socket *connect_whole(struct bk__redis_dialing *dialing)
     return sock;
 }
 
-/* On the loop's stack; takes over the thread's share. */
-static void on_end(void *data)
+static void run(struct bk__attempt *attempt)
 {
-    struct bk__redis_dialing *dialing = data;
+    struct bk__redis_dialing *dialing = of(attempt);
 
-    if (dialing->abandoned) {
-        leave(dialing);
-        return;
-    }
-    struct bk__redis_socket *sock = dialing->sock;
-    dialing->sock = NULL;
-    bk__timer_stop(dialing->loop, &dialing->timer);
-    dialing->fn(sock, sock == NULL ? dialing->why : NULL, dialing->data);
-    leave(dialing);
-    leave(dialing);
-}
-
-static void *run(void *data)
-{
-    struct bk__redis_dialing *dialing = data;
-
-    pthread_setname_np(pthread_self(), "bk-redis-dial");
     dialing->sock = connect_whole(dialing);
-    pthread_mutex_lock(&dialing->lock);
-    bool posted = !dialing->abandoned && bk__loop_post(dialing->loop, on_end, dialing) == BK_OK;
-    pthread_mutex_unlock(&dialing->lock);
-    if (!posted)
-        leave(dialing);
-    return NULL;
-}
-
-/* Signals are for the threads of the host. Returns an errno. */
-static int start_thread(struct bk__redis_dialing *dialing)
-{
-    pthread_attr_t attributes;
-    pthread_t thread;
-    sigset_t all, before;
-
-    pthread_attr_init(&attributes);
-    pthread_attr_setdetachstate(&attributes, PTHREAD_CREATE_DETACHED);
-    pthread_attr_setstacksize(&attributes, STACK_BYTES);
-    sigfillset(&all);
-    pthread_sigmask(SIG_SETMASK, &all, &before);
-    int failure =
-        BK__FAULT("redis.thread") ? EAGAIN : pthread_create(&thread, &attributes, run, dialing);
-    pthread_sigmask(SIG_SETMASK, &before, NULL);
-    pthread_attr_destroy(&attributes);
-    return failure;
 }
 
 /* --- the loop's side -------------------------------------------------------------------------- */
 
-/* The thread's hands are off the loop and the caller's data when this returns. */
-void bk__redis_dial_abandon(struct bk__redis_dialing *dialing)
+static void on_done(struct bk__attempt *attempt)
 {
-    uint64_t one = 1;
+    struct bk__redis_dialing *dialing = of(attempt);
+    struct bk__redis_socket *sock = dialing->sock;
 
-    pthread_mutex_lock(&dialing->lock);
-    dialing->abandoned = true;
-    pthread_mutex_unlock(&dialing->lock);
-    bk__timer_stop(dialing->loop, &dialing->timer);
-    if (dialing->bell >= 0 && write(dialing->bell, &one, sizeof one) < 0)
-        bk_unreachable("an eventfd takes its first ring");
-    leave(dialing);
+    dialing->sock = NULL;
+    dialing->fn(sock, sock == NULL ? dialing->why : NULL, dialing->data);
 }
 
-/* The time is over and the thread hangs, or there was no thread to begin with. */
-static void on_timer(struct bk__timer *timer)
+static void on_late(struct bk__attempt *attempt, int failure)
 {
-    struct bk__redis_dialing *dialing = bk__container_of(timer, struct bk__redis_dialing, timer);
-    bk__redis_dialed_fn fn = dialing->fn;
-    void *data = dialing->data;
-    const char *why = dialing->owners == 1 ? "cannot start a thread" : "no connection in time";
+    struct bk__redis_dialing *dialing = of(attempt);
 
-    bk__redis_dial_abandon(dialing);
-    fn(NULL, why, data);
+    dialing->fn(NULL, failure != 0 ? "cannot start a thread" : "no connection in time",
+                dialing->data);
 }
+
+static void on_free(struct bk__attempt *attempt)
+{
+    struct bk__redis_dialing *dialing = of(attempt);
+
+    bk__redis_socket_close(dialing->sock);
+    bk__redis_target_unref(dialing->target);
+    free(dialing->host);
+    free(dialing);
+}
+
+static const struct bk__attempt_type type = {
+    .name = "bk-redis-dial",
+    .fault = "redis.thread",
+    .run = run,
+    .done = on_done,
+    .late = on_late,
+    .free = on_free,
+};
 
 struct bk__redis_dialing *bk__redis_dial(struct bk__redis_target *target, const char *host,
                                          uint16_t port, uint32_t timeout_ms, bk__redis_dialed_fn fn,
                                          void *data)
 {
-    struct bk_loop *loop = bk__loop_current;
     struct bk__redis_dialing *dialing = calloc(1, sizeof *dialing);
 
-    bk_assert(loop != NULL && dialing != NULL);
-    pthread_mutex_init(&dialing->lock, NULL);
-    dialing->owners = 2;
-    dialing->bell = eventfd(0, EFD_NONBLOCK | EFD_CLOEXEC);
+    bk_assert(dialing != NULL);
     dialing->until_ns = bk_now_ns() + timeout_ms * UINT64_C(1000000);
     dialing->target = bk__redis_target_ref(target);
     dialing->host = host != NULL ? strdup(host) : NULL;
     dialing->port = port;
-    dialing->loop = loop;
-    dialing->timer.fn = on_timer;
     dialing->fn = fn;
     dialing->data = data;
     /* The thread sees to the time itself, unless it hangs in the resolver. */
-    bk__timer_set(loop, &dialing->timer, loop->clock.now_ms + timeout_ms + timeout_ms / 16 + 10);
-    if (dialing->bell < 0 || start_thread(dialing) != 0) {
-        dialing->owners = 1;
-        bk__timer_set(loop, &dialing->timer, loop->clock.now_ms);
-    }
+    bk__attempt_start(&dialing->attempt, &type, timeout_ms + timeout_ms / 16 + 10);
     return dialing;
+}
+
+void bk__redis_dial_abandon(struct bk__redis_dialing *dialing)
+{
+    bk__attempt_abandon(&dialing->attempt);
 }

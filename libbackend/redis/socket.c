@@ -1,90 +1,28 @@
 /*
  * socket.c: reading and writing, with TLS or without. See dial.h.
  */
-#include <errno.h>
-#include <limits.h>
 #include <stdlib.h>
-#include <sys/socket.h>
 #include <unistd.h>
 
 #include <openssl/err.h>
 #include <openssl/ssl.h>
 
+#include "crypto/stream.h"
 #include "redis/dial.h"
-
-/* What a TLS call that returned @p got means as the return of read(2). */
-static ssize_t tls_result(const struct bk__redis_socket *sock, int got)
-{
-    int saved = errno;
-    int what = SSL_get_error(sock->ssl, got);
-    int reason = ERR_GET_REASON(ERR_peek_error());
-
-    ERR_clear_error();
-    switch (what) {
-    case SSL_ERROR_WANT_READ:
-    case SSL_ERROR_WANT_WRITE:
-        errno = EAGAIN;
-        return -1;
-    case SSL_ERROR_ZERO_RETURN:
-        return 0;
-    case SSL_ERROR_SYSCALL:
-        errno = saved;
-        return saved != 0 ? -1 : 0;
-    default:
-        errno = EPROTO;
-        return reason == SSL_R_UNEXPECTED_EOF_WHILE_READING ? 0 : -1;
-    }
-}
-
-static int tls_len(size_t len)
-{
-    return len < INT_MAX ? (int)len : INT_MAX;
-}
-
-/* Errors that other code of this thread left behind would be taken for ours. */
-static void tls_prepare(void)
-{
-    ERR_clear_error();
-    errno = 0;
-}
 
 ssize_t bk__redis_socket_read(struct bk__redis_socket *sock, void *to, size_t len)
 {
-    ssize_t got;
-
-    if (sock->ssl != NULL) {
-        tls_prepare();
-        int count = SSL_read(sock->ssl, to, tls_len(len));
-        return count > 0 ? count : tls_result(sock, count);
-    }
-    do
-        got = recv(sock->fd, to, len, 0);
-    while (got < 0 && errno == EINTR);
-    return got;
+    return bk__stream_read(sock->fd, sock->ssl, to, len);
 }
 
 ssize_t bk__redis_socket_write(struct bk__redis_socket *sock, const void *from, size_t len)
 {
-    ssize_t sent;
-
-    if (sock->ssl != NULL) {
-        tls_prepare();
-        int count = SSL_write(sock->ssl, from, tls_len(len));
-        if (count > 0)
-            return count;
-        if (tls_result(sock, count) == 0)
-            errno = EPIPE; /* writing knows no end of the stream */
-        return -1;
-    }
-    do
-        sent = send(sock->fd, from, len, MSG_NOSIGNAL);
-    while (sent < 0 && errno == EINTR);
-    return sent;
+    return bk__stream_write(sock->fd, sock->ssl, from, len);
 }
 
 bool bk__redis_socket_pending(const struct bk__redis_socket *sock)
 {
-    return sock->ssl != NULL && SSL_pending(sock->ssl) > 0;
+    return bk__stream_pending(sock->ssl);
 }
 
 void bk__redis_socket_close(struct bk__redis_socket *sock)

@@ -72,6 +72,13 @@ static int set_up(void **state)
     redis_cli(&servers[1], "REPLICAOF", "127.0.0.1", port);
     for (int i = 0; i < SENTINELS; i++)
         start_sentinel(i);
+    for (int i = 0; i < SENTINELS; i++)
+        for (int n = 0; strcmp(redis_cli(&sentinels[i], "-a", "sesame", "PING"), "PONG") != 0;
+             n++) {
+            if (n == 500)
+                fail_msg("a sentinel does not start");
+            usleep(20000);
+        }
     snprintf(
         url, sizeof url,
         "redis+sentinel://127.0.0.1:%d,127.0.0.1:%d,127.0.0.1:%d/shop?sentinel_password=sesame",
