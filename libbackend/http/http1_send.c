@@ -232,12 +232,24 @@ static void finish_request(struct bk__http1 *conn)
     bk__req_released(req);
 }
 
+/* libh2o 2.2.5 settles what to poll for before it tells of a write that was taken at once. Where a
+ * fiber wrote, not a callback of its own, it would go on polling for that write, and abort once the
+ * socket takes more. So it is made to look again. */
+static void settle_polling(h2o_socket_t *sock)
+{
+    if (h2o_socket_is_reading(sock))
+        h2o_socket_read_start(sock, sock->_cb.read);
+    else
+        h2o_socket_read_stop(sock);
+}
+
 static void on_sent(h2o_socket_t *sock, const char *err)
 {
     struct bk__http1 *conn = sock->data;
     h2o_iovec_t slice;
 
     bk__loop_enter(conn->server->loop);
+    settle_polling(sock);
     conn->writing = false;
     if (err != NULL) {
         bk__http1_lose(conn);
