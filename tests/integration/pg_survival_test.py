@@ -30,7 +30,7 @@ from tcp_proxy import Proxy
 SERVER = os.path.join(os.environ["BUILD_ROOT"], "tests", "integration", "pg_server")
 SANITIZED = b"__asan_init" in open(SERVER, "rb").read()
 LONG = bool(os.environ.get("PG_SURVIVAL_LONG"))
-SLACK = 4 if SANITIZED else 1
+SLACK = 6 if SANITIZED else 2
 HANDLER_S = 2.0   # as in pg_server.c
 LATE_S = 2.0 * SLACK      # so much later than that: a hang
 PLAIN_S = 1.0 * SLACK     # the slowest answer without a database

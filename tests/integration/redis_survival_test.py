@@ -28,7 +28,7 @@ from tcp_proxy import Proxy
 SERVER = os.path.join(os.environ["BUILD_ROOT"], "tests", "integration", "redis_server")
 SANITIZED = b"__asan_init" in open(SERVER, "rb").read()
 LONG = bool(os.environ.get("REDIS_SURVIVAL_LONG"))
-SLACK = 4 if SANITIZED else 1
+SLACK = 6 if SANITIZED else 2
 COMMAND_S = 0.5           # as in redis_server.c
 LATE_S = 1.0 * SLACK      # so much later than that: a hang
 PLAIN_S = 0.5 * SLACK     # the slowest answer without Redis
