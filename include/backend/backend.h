@@ -18,6 +18,7 @@
 #include <backend/lock.h>
 #include <backend/log.h>
 #include <backend/loop.h>
+#include <backend/metrics.h>
 #include <backend/middleware.h>
 #include <backend/middleware/api_key.h>
 #include <backend/middleware/basic.h>

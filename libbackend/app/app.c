@@ -124,6 +124,7 @@ bk_app *bk_app_new(const bk_app_opts *opts)
     app->bell_for = getpid();
     pthread_mutex_init(&app->lock, NULL);
     bk__list_init(&app->parts);
+    bk__metrics_init(&app->metrics);
     set_up_server(app, opts);
     return app;
 }
@@ -140,10 +141,21 @@ void bk_app_free(bk_app *app)
         explicit_bzero((char *)(uintptr_t)app->server.secret.ptr, app->server.secret.len);
     free((char *)(uintptr_t)app->server.secret.ptr);
     bk_router_free(app->router);
+    bk__metrics_fini(&app->metrics);
     pthread_mutex_destroy(&app->lock);
     close(app->bell);
     free(app->name);
     free(app);
+}
+
+struct bk__metrics *bk__metrics_of(bk_app *app)
+{
+    return &app->metrics;
+}
+
+struct bk__server *bk__server_of(bk_app *app)
+{
+    return &app->server;
 }
 
 bk_router *bk_app_router(bk_app *app)
@@ -286,6 +298,7 @@ static void undo_start(bk_app *app)
     bk__peers_fini(&app->server.peers);
     bk__table_free(app->server.table);
     app->server.table = NULL;
+    bk__metrics_leave(&app->metrics);
     app->server.state = NULL;
     app->server.loop = NULL;
     publish_loop(app, NULL);
@@ -335,7 +348,8 @@ bk_err bk__app_start(bk_app *app, const struct bk__app_start_opts *opts)
     refuse_shadows();
     fit_connections(server);
     app->no_worker = opts->no_worker;
-    server->draining = false;
+    server->draining = server->retiring = false;
+    bk__metrics_enter(&app->metrics, app->berth.slot);
     server->table = bk__table_new(app->router);
     server->loop = bk__loop_new(&loop_opts);
     publish_loop(app, server->loop);

@@ -11,6 +11,7 @@
 #include <backend/migrate.h>
 
 #include "core/list.h"
+#include "core/metrics.h"
 #include "fiber/loop.h"
 #include "http/server.h"
 
@@ -21,7 +22,7 @@ struct bk__berth {
     unsigned sharers; /* workers that share what the service may have of something */
 };
 
-#define BK__SLOTS 64u
+#define BK__SLOTS ((unsigned)BK__METRIC_WORKERS)
 
 struct bk_app {
     char *name;
@@ -29,6 +30,7 @@ struct bk_app {
     struct bk__berth berth;
     bk_router *router;
     struct bk__list parts; /* in the order of their declaration; see part.h */
+    struct bk__metrics metrics;
     struct bk__server server;
     int bell;       /* the loop's bell: made here, so that bk_app_stop() can always ring it */
     pid_t bell_for; /* the process whose it is */

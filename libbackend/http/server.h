@@ -12,6 +12,7 @@
 
 struct bk__h2_context; /* h2o's context, only where HTTP/2 is served */
 struct bk__listener;
+struct bk__meter;
 struct bk__router;
 struct bk__trust;
 
@@ -28,6 +29,7 @@ struct bk__server {
     bool no_etag, half_close_is_gone, keep_work_of_gone;
     int invalid_status;
     bool draining;            /* answers close their connections */
+    bool retiring;            /* it serves still, but is not to get more: /readyz says so */
     struct bk__list requests; /* bk_req.link: begun and not ended */
     size_t request_count;
     size_t bodies_bytes;         /* held now */
@@ -37,9 +39,13 @@ struct bk__server {
     struct bk__peers peers;      /* who has them */
     struct bk__listener *listeners;
     struct bk__h2_context *h2;
-    uint64_t date_at; /* the second for which `date` was made */
+    struct bk__meter *meter; /* NULL: requests are not measured */
+    uint64_t date_at;        /* the second for which `date` was made */
     char date[29];
 };
+
+/* That of @p app. */
+struct bk__server *bk__server_of(bk_app *app);
 
 /* A connection that was counted when it was taken is closed. */
 void bk__server_connection_closed(struct bk__server *server, const struct bk__peer *peer);
