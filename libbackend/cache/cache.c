@@ -14,6 +14,7 @@
 #include <backend/loop.h>
 #include <backend/str.h>
 
+#include "cache/metrics.h"
 #include "core/assert.h"
 #include "core/random.h"
 
@@ -211,6 +212,7 @@ bk_cache *bk_cache_new(bk_app *app, const bk_cache_opts *opts)
                                                  .lost = on_tags_lost};
     bk__generations_init(&cache->generations);
     bk_app_part(app, &part, cache);
+    bk__cache_measure(app, cache);
     return cache;
 }
 

@@ -13,6 +13,7 @@
 #include <backend/loop.h>
 
 #include "core/assert.h"
+#include "pg/metrics.h"
 
 /* --- connections being made --------------------------------------------------------------------- */
 
@@ -251,6 +252,7 @@ bk_pg *bk_pg_new(bk_app *app, const bk_pg_opts *opts)
     pool->members.share_wait_ns = (uint64_t)pool->opts.pipeline_us * 1000;
     pool->slow_ns = (uint64_t)pool->opts.slow_ms * 1000000;
     bk_app_part(app, &part, pg);
+    bk__pg_measure(app, pg);
     return pg;
 }
 

@@ -276,8 +276,12 @@ static bk_err give_up(struct bk__pool *pool)
                    stats->opening, stats->waiting, says_why ? "; " : "", says_why ? pool->why : "");
 }
 
-static void count_wait(bk_pool_stats *stats, uint64_t ms)
+static void count_wait(struct bk__pool *pool, uint64_t ms)
 {
+    bk_pool_stats *stats = &pool->stats;
+
+    if (pool->waits != NULL)
+        bk_histogram_observe(pool->waits, (double)ms / 1000);
     stats->waited_ms += ms;
     if (ms > stats->waited_max_ms)
         stats->waited_max_ms = ms;
@@ -304,7 +308,7 @@ BK_YIELDS static bk_err stand_in_line(struct bk__pool *pool, struct waiter *self
         err = bk__fiber_wait(until);
     while (err == BK_OK && !self->base.served);
     bk__list_remove(&self->base.link);
-    count_wait(&pool->stats, loop->clock.now_ms - since);
+    count_wait(pool, loop->clock.now_ms - since);
     if (self->base.served && self->base.result == BK_ECLOSED)
         return bk_fail(BK_ECLOSED, "pool %s was closed", pool->name);
     if (self->base.served)

@@ -16,6 +16,7 @@
 #ifndef BK_POOL_POOL_H
 #define BK_POOL_POOL_H
 
+#include <backend/metrics.h>
 #include <backend/pool.h>
 
 #include "core/list.h"
@@ -83,6 +84,7 @@ struct bk__pool {
     uint64_t said_at;        /* when a failure to open was last logged; loop time, ms */
     bool settling;           /* bk__pool_settle() is at work further down the stack */
     bk_pool_stats stats;     /* its gauges are kept up to date, too */
+    bk_histogram *waits;     /* of those who stand in line; NULL: they are not measured */
 };
 
 /* Fills in defaults; stops the program with words, naming @p where, when they make no sense. */

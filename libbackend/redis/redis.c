@@ -11,6 +11,7 @@
 #include "core/assert.h"
 #include "redis/cluster.h"
 #include "redis/feed.h"
+#include "redis/metrics.h"
 #include "redis/sentinel.h"
 
 struct bk__redis_link *bk__redis_link_for(bk_redis *redis, const bk_str *words, size_t count)
@@ -111,6 +112,7 @@ bk_redis *bk_redis_new(bk_app *app, const bk_redis_opts *opts)
     redis->target = target;
     bk__list_init(&redis->scripts);
     bk_app_part(app, &part, redis);
+    bk__redis_measure(app, redis);
     return redis;
 }
 
