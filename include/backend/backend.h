@@ -13,6 +13,7 @@
 #include <backend/describe.h>
 #include <backend/errors.h>
 #include <backend/fiber.h>
+#include <backend/health.h>
 #include <backend/json.h>
 #include <backend/limit.h>
 #include <backend/lock.h>

@@ -223,3 +223,16 @@ void bk__offload_free(struct bk_loop *loop)
     free(pool);
     loop->offload = NULL;
 }
+
+struct bk__offload_stats bk__offload_stats(const struct bk_loop *loop)
+{
+    struct bk__offload_stats stats = {0};
+
+    if (loop->offload == NULL)
+        return stats;
+    pthread_mutex_lock(&loop->offload->lock);
+    stats.queued = loop->offload->queued_count;
+    stats.threads = loop->offload->thread_count;
+    pthread_mutex_unlock(&loop->offload->lock);
+    return stats;
+}

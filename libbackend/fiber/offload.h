@@ -6,6 +6,13 @@
 
 struct bk_loop;
 
+struct bk__offload_stats {
+    unsigned queued;  /* jobs without a thread */
+    unsigned threads; /* begun */
+};
+
+struct bk__offload_stats bk__offload_stats(const struct bk_loop *loop);
+
 /* Ends the threads, once what they run has ended. Nothing may be queued. */
 void bk__offload_free(struct bk_loop *loop);
 

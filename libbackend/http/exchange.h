@@ -84,6 +84,7 @@ struct bk_req {
     bool closes;                      /* the connection cannot go on after this request */
     bool admitted;                    /* the head is a request's; the application may see it */
     uint32_t body_limit;
+    uint64_t begun_ns; /* only where requests are measured */
 
     /* The body: grows outside the arena, so that a large one is not copied again and again. */
     char *body;

@@ -9,11 +9,13 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include <backend/clock.h>
 #include <backend/log.h>
 #include <backend/middleware.h>
 
 #include "core/assert.h"
 #include "http/exchange.h"
+#include "http/meter.h"
 #include "http/server.h"
 #include "http/table.h"
 
@@ -201,6 +203,8 @@ static bk_err serve(void *data)
         bk__problem_render(req, err);
     bk__shield_up();
     bk__res_finish(&req->res, err);
+    if (req->server->meter != NULL)
+        bk__meter_count(req->server->meter, req);
     bk__list_remove(&req->link);
     req->server->request_count--;
     req->server->bodies_bytes -= req->body_cap;
@@ -224,6 +228,8 @@ void bk__req_begin(bk_req *req)
     if (req->route != NULL && req->route->opts.timeout_ms != 0)
         ms = req->route->opts.timeout_ms;
     req->begun = true;
+    if (server->meter != NULL)
+        req->begun_ns = bk_now_ns();
     bk__list_push(&server->requests, &req->link);
     server->request_count++;
     bk__fiber_set_deadline(req->fiber, bk__server_after(server, ms));
