@@ -18,8 +18,8 @@
  *
  *     {"status":"error","checks":{"pg":{"status":"error"},"redis":{"status":"ok"}}}
  *
- * `status` is "ok"; "degraded", which is 200 (an optional check fails); "error"; "starting"; or
- * "shutting_down".
+ * `status` is "ok"; "degraded", which is 200 (an optional check fails); "error"; "starting";
+ * "not_ready"; or "shutting_down".
  *
  * Checks run side by side, each with a time limit, on a fiber of the app's own, so that a prober
  * that hangs up stops none; what they said is good for a second, however often it is asked for.

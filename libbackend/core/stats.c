@@ -72,6 +72,7 @@ static bk_metric_opts opts_of(const struct bk__stats_type *type, const struct bk
         .help = stat->help,
         .labels = {type->label, stat->label},
         .series = SERIES,
+        .policy = is_counter(stat) ? BK_GAUGE_SUM : type->policy,
     };
 }
 

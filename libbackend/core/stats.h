@@ -10,10 +10,10 @@
 
 #include <stddef.h>
 
-#include <backend/base.h>
+#include <backend/metrics.h>
 
 /* A member that is an uint64_t, uint32_t or bool: a counter where the name ends with _total, else a
- * gauge that workers add up. */
+ * gauge. */
 struct bk__stat {
     const char *name, *help;
     size_t offset, size;
@@ -35,6 +35,7 @@ struct bk__stats_type {
     const struct bk__stat *stats;
     size_t count;
     void (*read)(const void *object, void *out); /* fills the struct */
+    bk_gauge_policy policy; /* of its gauges: for what all workers see alike, BK_GAUGE_MAX */
 };
 
 #define BK__STATS_BYTES 512 /* of the struct, at most */

@@ -22,6 +22,7 @@
 #include <backend/loop.h>
 
 #include "core/assert.h"
+#include "core/stats.h"
 #include "fiber/loop.h"
 #include "http/exchange.h"
 #include "http/table.h"
@@ -276,16 +277,39 @@ static bk_err run(bk_req *req, bk_res *res, bk_next *next, void *data)
     return err;
 }
 
-void bk_shed_get_stats(bk_middleware shed, bk_shed_stats *stats)
+static void read_stats(const void *shed, void *out)
 {
-    const struct shed *self = shed.data;
+    const struct shed *self = shed;
+    bk_shed_stats *stats = out;
 
-    bk_assert(shed.fn == run);
     *stats = self->stats;
     stats->limit = (uint32_t)self->adaptive.limit;
     stats->at_work = self->count;
     stats->pace = (uint32_t)(self->pace * 1000);
 }
+
+void bk_shed_get_stats(bk_middleware shed, bk_shed_stats *stats)
+{
+    bk_assert(shed.fn == run);
+    read_stats(shed.data, stats);
+}
+
+#define REFUSED      "http_server_shed_requests_total"
+#define REFUSED_HELP "Requests refused for load, by what there was too much of."
+
+static const struct bk__stat metrics[] = {
+    BK__STAT_BY(bk_shed_stats, shed_at_limit, REFUSED, REFUSED_HELP, "reason", "limit"),
+    BK__STAT_BY(bk_shed_stats, shed_by_lag, REFUSED, REFUSED_HELP, "reason", "lag"),
+    BK__STAT_BY(bk_shed_stats, shed_by_load, REFUSED, REFUSED_HELP, "reason", "load"),
+    BK__STAT(bk_shed_stats, limit, "http_server_shed_limit", "Requests that may be at work."),
+};
+
+static const struct bk__stats_type metrics_type = {
+    .label = "shed",
+    .stats = metrics,
+    .count = sizeof metrics / sizeof metrics[0],
+    .read = read_stats,
+};
 
 /* --- its life --------------------------------------------------------------------------------- */
 
@@ -330,5 +354,6 @@ bk_middleware bk_mw_shed(bk_app *app, const bk_mw_shed_opts *opts)
     bk__list_init(&self->at_work);
     self->timer.fn = tick;
     bk_app_part(app, &part, self);
+    (void)bk__stats_sample(app, &metrics_type, "shed", self);
     return bk_mw(run, self);
 }

@@ -197,12 +197,18 @@ static bk_err started(bk_req *req, bk_res *res)
     return has_started(self) ? say(res, 200, "ok") : say(res, 503, "starting");
 }
 
+/* It serves those who come all the same. */
+static bool is_leaving(const bk_health *self)
+{
+    return self->server->draining || self->server->retiring;
+}
+
 static bk_err ready(bk_req *req, bk_res *res)
 {
     bk_health *self = bk_req_route_data(req);
     const char *word = "ok";
 
-    if (self->server->draining || self->server->retiring)
+    if (is_leaving(self))
         return say(res, 503, "shutting_down");
     if (self->not_ready)
         return say(res, 503, "not_ready");

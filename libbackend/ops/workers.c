@@ -16,6 +16,9 @@ struct bk__workers_metrics {
     bk_counter *restarts;
 };
 
+/* Shown from the start: what rises from nothing is no rise to Prometheus. */
+static const char *const reasons[] = {"crash", "memory", "heartbeat"};
+
 static const bk_part_type part = {.name = "workers", .free = free};
 
 struct bk__workers_metrics *bk__workers_declare(bk_app *app)
@@ -33,6 +36,8 @@ struct bk__workers_metrics *bk__workers_declare(bk_app *app)
                                                 .help = "Workers that were replaced.",
                                                 .labels = {"role", "reason"},
                                             });
+    for (size_t i = 0; i < sizeof reasons / sizeof reasons[0]; i++)
+        (void)bk_counter_with(metrics->restarts, BK_LABELS(BK_LIT("web"), bk_str_of(reasons[i])));
     bk_app_part(app, &part, metrics);
     return metrics;
 }

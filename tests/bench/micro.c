@@ -288,6 +288,54 @@ static void measure_limits(void)
     bk_app_free(app);
 }
 
+/* --- metrics ---------------------------------------------------------------------------------- */
+
+static bk_counter *counter, *labelled;
+static bk_gauge *gauge;
+static bk_histogram *histogram;
+
+static void add_to_counter(size_t times)
+{
+    for (size_t i = 0; i < times; i++)
+        bk_counter_add(counter, 1);
+}
+
+static void add_to_gauge(size_t times)
+{
+    for (size_t i = 0; i < times; i++)
+        bk_gauge_add(gauge, i % 2 == 0 ? 1 : -1);
+}
+
+static void observe(size_t times)
+{
+    for (size_t i = 0; i < times; i++)
+        bk_histogram_observe(histogram, (double)(i % 1000) / 1000);
+}
+
+static void look_up(size_t times)
+{
+    static const bk_str channels[] = {BK_LIT("web"), BK_LIT("shop"), BK_LIT("phone")};
+
+    for (size_t i = 0; i < times; i++)
+        bk_counter_add(bk_counter_with(labelled, BK_LABELS(channels[i % 3], BK_LIT("paid"))), 1);
+}
+
+static void measure_metrics(void)
+{
+    bk_app *app = bk_app_new(NULL);
+
+    counter = bk_counter_new(app, &(bk_metric_opts){.name = "a_total", .help = "x"});
+    gauge = bk_gauge_new(app, &(bk_metric_opts){.name = "b", .help = "x"});
+    histogram = bk_histogram_new(app, &(bk_metric_opts){.name = "c_seconds", .help = "x"});
+    labelled = bk_counter_new(
+        app, &(bk_metric_opts){.name = "d_total", .help = "x", .labels = {"channel", "result"}});
+    measure("counter: add", 10000000, add_to_counter);
+    measure("gauge: add", 10000000, add_to_gauge);
+    measure("histogram: observe, 14 buckets", 10000000, observe);
+    measure("counter: two labels looked up, and add", 1000000, look_up);
+    bk_app_free(app);
+}
+
 int main(void)
 {
     measure_fibers();
@@ -300,5 +348,6 @@ int main(void)
     measure("write {name, price, note, ok}", 1000000, write_echo);
     bk_arena_free(arena);
     measure_limits();
+    measure_metrics();
     return 0;
 }

@@ -86,9 +86,22 @@ static bk_middleware session(bk_app *app)
     return bk_mw_session(app, &(bk_mw_session_opts){.sessions = sessions});
 }
 
+static bk_err pass(bk_req *req, bk_res *res, bk_next *next, void *data)
+{
+    (void)data;
+    return bk_next_run(next, req, res);
+}
+
 static bk_middleware validate(bk_app *app)
 {
     return bk_mw_validate(app, NULL);
+}
+
+/* No middleware, but it counts and times each request as one would. */
+static bk_middleware metrics(bk_app *app)
+{
+    bk_metrics_serve(app, NULL, NULL);
+    return bk_mw(pass, NULL);
 }
 
 static const bk_pair from_browser[] = {
@@ -113,6 +126,7 @@ static const struct row {
     {"idempotency keys, of a GET", idempotency, "/", hello, NULL},
     {"session, not looked at", session, "/", hello, NULL},
     {"session, looked at, none sent", session, "/", look, NULL},
+    {"metrics of HTTP", metrics, "/", hello, NULL},
     {"validate, a query of two numbers", validate, "/?page=2&limit=20", hello, page_desc},
 };
 

@@ -89,6 +89,25 @@ static void occupy(const struct http_app *it, const char *target, int count)
     bk_test_settle(it->test);
 }
 
+static void test_refusals_are_metrics(void **state)
+{
+    struct http_app it = {.app = bk_app_new(NULL)};
+    bk_router *root = bk_app_router(it.app);
+
+    (void)state;
+    bk_use(root, bk_mw_shed(it.app, &(bk_mw_shed_opts){.most = 1, .fixed = true}));
+    bk_get(root, "/slow", slow);
+    bk_metrics_serve(it.app, NULL, NULL);
+    it.test = bk_test_new(it.app, &(bk_test_opts){.virtual_clock = true});
+    occupy(&it, "/slow", 1);
+    assert_status(bk_test_get(it.test, "/slow"), 503);
+    bk_str body = bk_test_body(bk_test_get(it.test, "/metrics")); /* which is let in */
+    assert_holds(body, "\nhttp_server_shed_requests_total{shed=\"shed\",reason=\"limit\"} 1\n");
+    assert_holds(body, "\nhttp_server_shed_limit{shed=\"shed\"} 1\n");
+    bk_test_advance(it.test, 61000);
+    http_app_close(&it);
+}
+
 static void test_beyond_the_limit_it_is_503_with_words(void **state)
 {
     struct http_app it = open_app(&(bk_mw_shed_opts){.most = 10, .fixed = true}, true);
@@ -278,6 +297,7 @@ static void test_settings_that_are_not_possible_stop_the_program(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
+        cmocka_unit_test(test_refusals_are_metrics),
         cmocka_unit_test(test_beyond_the_limit_it_is_503_with_words),
         cmocka_unit_test(test_low_goes_first_and_critical_last),
         cmocka_unit_test(test_up_to_the_floor_everybody_is_let_in),
