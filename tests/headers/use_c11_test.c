@@ -368,6 +368,29 @@ static void test_pools_are_declared_and_used(void **state)
     bk_app_free(app);
 }
 
+static bk_err is_fine(void *data)
+{
+    return data == NULL ? BK_OK : BK_EUNAVAILABLE;
+}
+
+static void test_metrics_and_health(void **state)
+{
+    bk_app *app = bk_app_new(NULL);
+    bk_counter *counter = bk_counter_new(
+        app, &(bk_metric_opts){.name = "a_total", .help = "x", .labels = {"kind", "of"}});
+    bk_health *health = bk_health_new(app, &(bk_health_settings){.cached_ms = 10});
+    (void)state;
+
+    bk_health_add(health, &(bk_health_opts){.name = "fine", .optional = true}, is_fine, NULL);
+    bk_metrics_serve(app, NULL, NULL);
+    bk_counter_add(bk_counter_with(counter, BK_LABELS(BK_LIT("b"), bk_str_of("c"))), 1);
+    bk_test *test = bk_test_new(app, NULL);
+    assert_int_equal(bk_test_status(bk_test_get(test, "/metrics")), 200);
+    assert_int_equal(bk_test_status(bk_test_get(test, "/readyz")), 200);
+    bk_test_free(test);
+    bk_app_free(app);
+}
+
 static bk_app *new_app_that_never_runs(void)
 {
     bk_app *app = bk_app_new(NULL);
@@ -391,6 +414,7 @@ int main(void)
         cmocka_unit_test(test_a_struct_is_bound_and_written),
         cmocka_unit_test(test_an_app_serves),
         cmocka_unit_test(test_pools_are_declared_and_used),
+        cmocka_unit_test(test_metrics_and_health),
         cmocka_unit_test(test_an_app_with_a_pool_may_never_run),
     };
     return cmocka_run_group_tests_name("headers as C11", tests, NULL, NULL);

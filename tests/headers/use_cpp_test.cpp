@@ -324,6 +324,32 @@ void pools_are_declared_and_used()
     bk_app_free(app);
 }
 
+void metrics_and_health()
+{
+    bk_app *app = bk_app_new(nullptr);
+    bk_metric_opts opts = {};
+    opts.name = "a_total";
+    opts.help = "x";
+    opts.labels[0] = "kind";
+    opts.labels[1] = "of";
+    bk_counter *counter = bk_counter_new(app, &opts);
+    bk_health *health = bk_health_new(app, nullptr);
+    bk_health_opts fine = {};
+    fine.name = "fine";
+
+    bk_health_add(
+        health, &fine, [](void *) { return BK_OK; }, nullptr);
+    bk_metrics_serve(app, nullptr, nullptr);
+    bk_counter_add(bk_counter_with(counter, BK_LABELS(BK_LIT("b"), bk_str_of("c"))), 1);
+    bk_test *test = bk_test_new(app, nullptr);
+    bk_test_res *res = bk_test_get(test, "/metrics");
+    CHECK(std::string_view(bk_test_body(res).ptr, bk_test_body(res).len)
+              .find("a_total{kind=\"b\",of=\"c\"} 1\n") != std::string_view::npos);
+    CHECK(bk_test_status(bk_test_get(test, "/readyz")) == 200);
+    bk_test_free(test);
+    bk_app_free(app);
+}
+
 void an_app_with_a_pool_may_never_run()
 {
     bk_app *app = bk_app_new(nullptr);
@@ -344,6 +370,7 @@ int main()
     a_struct_is_bound_and_written();
     an_app_serves();
     pools_are_declared_and_used();
+    metrics_and_health();
     an_app_with_a_pool_may_never_run();
     return 0;
 }
