@@ -40,7 +40,6 @@ void bk_histogram_observe(bk_histogram *histogram, double value)
         return;
     while (i < metric->bound_count && value > metric->bounds[i])
         i++;
-    bk__cell_set(&cells[i], bk__cell_get(&cells[i]) + 1);
-    bk__cell *sum = &cells[metric->bound_count + 1];
-    bk__cell_set(sum, bk__cell_get(sum) + value);
+    bk__cell_add(&cells[i], 1);
+    bk__cell_add(&cells[metric->bound_count + 1], value);
 }

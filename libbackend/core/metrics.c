@@ -288,7 +288,7 @@ void bk_counter_add(bk_counter *counter, double amount)
     bk__cell *cell = counter->series.cells;
 
     bk_assert(cell != NULL && amount >= 0);
-    bk__cell_set(cell, bk__cell_get(cell) + amount);
+    bk__cell_add(cell, amount);
 }
 
 void bk__counter_follow(bk_counter *counter, double *followed, double total)

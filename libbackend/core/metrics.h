@@ -179,6 +179,11 @@ static inline void bk__cell_set(bk__cell *cell, double value)
     atomic_store_explicit(cell, value, memory_order_relaxed);
 }
 
+static inline void bk__cell_add(bk__cell *cell, double amount)
+{
+    bk__cell_set(cell, bk__cell_get(cell) + amount);
+}
+
 /* Cuts the first value off packed ones. */
 static inline bk_str bk__label_cut(bk_str *packed)
 {

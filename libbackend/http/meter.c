@@ -80,6 +80,8 @@ static struct kind *kind_of(const struct bk__meter *meter, const bk_req *req)
 
     while (*at != NULL && ((*at)->status != status || (*at)->method.ptr != method.ptr))
         at = &(*at)->next;
+    if (at == head && *at != NULL)
+        return *at;
     struct kind *kind = *at != NULL ? *at : new_kind(meter, req, method, status);
     if (*at != NULL)
         *at = kind->next;
@@ -100,10 +102,13 @@ void bk__meter_count(struct bk__meter *meter, const bk_req *req)
     if (meter->kinds == NULL)
         return; /* it has not started, or has stopped */
     const struct kind *kind = kind_of(meter, req);
+    uint64_t sent = body_bytes(&req->res);
 
-    bk_histogram_observe(kind->duration, (double)(bk_now_ns() - req->begun_ns) / 1e9);
-    bk_counter_add(kind->received, (double)req->body_len);
-    bk_counter_add(kind->sent, (double)body_bytes(&req->res));
+    bk_histogram_observe(kind->duration, (double)(bk_now_ns() - req->begun_ns) * 1e-9);
+    if (req->body_len != 0)
+        bk_counter_add(kind->received, (double)req->body_len);
+    if (sent != 0)
+        bk_counter_add(kind->sent, (double)sent);
 }
 
 /* --- its life --------------------------------------------------------------------------------- */
