@@ -14,22 +14,26 @@
 #include "http/server.h"
 #include "ops/runtime.h"
 
+#define SERIES_AT_ONCE 50
+
 static const char *const kinds[] = {
     [BK__COUNTER] = "counter", [BK__GAUGE] = "gauge", [BK__HISTOGRAM] = "histogram"};
 
 /* Of a help text, a quote is not escaped. */
 static void add_escaped(bk_buf *out, bk_str text, bool quote)
 {
+    size_t plain = 0; /* where that begins which is not written yet */
+
     for (size_t i = 0; i < text.len; i++) {
         char c = text.ptr[i];
-        if (c == '\n') {
-            bk_buf_add(out, BK_LIT("\\n"));
+        if (c != '\n' && c != '\\' && (c != '"' || !quote))
             continue;
-        }
-        if (c == '\\' || (c == '"' && quote))
-            bk_buf_add_char(out, '\\');
-        bk_buf_add_char(out, c);
+        bk_buf_add(out, bk_str_at(text.ptr + plain, i - plain));
+        bk_buf_add_char(out, '\\');
+        bk_buf_add_char(out, c == '\n' ? 'n' : c);
+        plain = i + 1;
     }
+    bk_buf_add(out, bk_str_at(text.ptr + plain, text.len - plain));
 }
 
 static void add_number(bk_buf *out, double value)
@@ -38,6 +42,8 @@ static void add_number(bk_buf *out, double value)
         bk_buf_add(out, BK_LIT("NaN"));
     else if (isinf(value))
         bk_buf_add(out, value > 0 ? BK_LIT("+Inf") : BK_LIT("-Inf"));
+    else if (value == trunc(value) && fabs(value) < 1e15)
+        bk_buf_add_i64(out, (int64_t)value); /* most are counts */
     else
         bk_buf_add_f64(out, value);
 }
@@ -114,8 +120,8 @@ static void add_head(bk_buf *out, const struct bk__metric *metric)
     bk_buf_printf(out, "\n# TYPE %s %s\n", metric->name, kinds[metric->kind]);
 }
 
-/* Nothing where it has no series. */
-static void add_metric(bk_buf *out, const struct bk__metric *metric)
+/* Nothing where it has no series. There may be thousands of lines, so others run meanwhile. */
+BK_YIELDS static bk_err add_metric(bk_buf *out, const struct bk__metric *metric)
 {
     struct bk__reading **readings;
     size_t count = bk__metric_read(metric, out->arena, &readings);
@@ -132,10 +138,12 @@ static void add_metric(bk_buf *out, const struct bk__metric *metric)
             add_histogram(out, line);
         else
             add_line(out, &line, readings[i]->cells[0]);
+        if (i % SERIES_AT_ONCE == SERIES_AT_ONCE - 1)
+            BK_TRY(bk_yield());
     }
+    return BK_OK;
 }
 
-/* A metric may have thousands of lines, so others run between one and the next. */
 static bk_err serve(bk_req *req, bk_res *res)
 {
     bk_app *app = bk_req_route_data(req);
@@ -144,10 +152,8 @@ static bk_err serve(bk_req *req, bk_res *res)
 
     if (bk__server_of(app)->loop == bk__loop_current)
         bk__metrics_run_samplers(metrics);
-    for (const struct bk__metric *it = metrics->first; it != NULL; it = it->next) {
-        add_metric(&out, it);
-        BK_TRY(bk_yield());
-    }
+    for (const struct bk__metric *it = metrics->first; it != NULL; it = it->next)
+        BK_TRY(add_metric(&out, it));
     bk_res_no_etag(res);
     BK_TRY(bk_res_header(res, "Cache-Control", BK_LIT("no-store")));
     return bk_res_bytes(res, 200, "text/plain; version=0.0.4; charset=utf-8", bk_buf_str(&out));
