@@ -10,6 +10,7 @@
 
 #include "core/metrics.h"
 #include "core/number.h"
+#include "http/exchange.h"
 #include "http/meter.h"
 #include "http/server.h"
 #include "ops/runtime.h"
@@ -150,7 +151,7 @@ static bk_err serve(bk_req *req, bk_res *res)
     const struct bk__metrics *metrics = bk__metrics_of(app);
     bk_buf out = {.arena = bk_req_arena(req)};
 
-    if (bk__server_of(app)->loop == bk__loop_current)
+    if (req->server == bk__server_of(app)) /* else its loop is another thread's */
         bk__metrics_run_samplers(metrics);
     for (const struct bk__metric *it = metrics->first; it != NULL; it = it->next)
         BK_TRY(add_metric(&out, it));

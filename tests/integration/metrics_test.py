@@ -19,7 +19,7 @@ import postgres
 import redis
 
 SERVER = os.path.join(os.environ["BUILD_ROOT"], "tests", "integration", "metrics_server")
-PATIENCE_S = 30
+PATIENCE_S = 60
 
 # promtool wants no gauge to end with _count; OpenTelemetry gives one that name.
 KNOWN = ['db_client_connection_count non-histogram and non-summary metrics should not have "_count" suffix']
@@ -162,7 +162,7 @@ def test_prometheus_scrapes_it(service):
             service.send("/items/7")
         want = service.values()['http_server_request_duration_seconds_count{http_request_method="GET",'
                                 'http_route="/items/{id}",http_response_status_code="200"}']
-        got = 'sum(http_server_request_duration_seconds_count{http_route="/items/{id}"})'
+        got = 'sum(http_server_request_duration_seconds_count{http_route="/items/{id}",http_response_status_code="200"})'
         until(lambda: prometheus.query(got) == want, f"{want} requests")
         assert prometheus.query('histogram_quantile(0.5, sum by (le) (http_server_request_duration_seconds_bucket'
                                 '{http_route="/items/{id}"}))') is not None
@@ -176,6 +176,7 @@ def test_nothing_counted_is_lost_with_a_worker(service):
     for killed in range(1, 4):
         victim = service.worker_pids().pop()
         os.kill(int(victim), signal.SIGKILL)
+        until(lambda pid=victim: not os.path.exists(f"/proc/{pid}"), "its end")
         until(lambda pid=victim: pid not in service.worker_pids(), "a successor")
         now = service.values()
         assert now["worker_restarts_total"] == before["worker_restarts_total"] + killed

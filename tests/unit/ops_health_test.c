@@ -191,6 +191,21 @@ static void test_it_is_taken_out_and_back_in(void **state)
     http_app_close(&it);
 }
 
+static void test_with_no_fiber_left_for_a_check_it_is_not_ready(void **state)
+{
+    struct http_app it = {.app = bk_app_new(&(bk_app_opts){.limits = {.fibers = 2}})};
+
+    (void)state;
+    first = (struct thing){0};
+    health = bk_health_new(it.app, NULL);
+    bk_health_add(health, &of_pg, ask, &first);
+    it.test = bk_test_new(it.app, NULL);
+    assert_answer(bk_test_get(it.test, "/readyz"), 503, "{\"status\":\"error\"}");
+    assert_status(bk_test_get(it.test, "/livez"), 200);
+    assert_int_equal(first.asked, 0);
+    http_app_close(&it);
+}
+
 static void test_an_app_that_stops_while_a_check_hangs_stops(void **state)
 {
     struct http_app it = open_app(&of_pg, NULL);
@@ -250,6 +265,7 @@ int main(void)
         cmocka_unit_test(test_an_optional_check_only_degrades),
         cmocka_unit_test(test_it_has_started_once_that_was_so),
         cmocka_unit_test(test_it_is_taken_out_and_back_in),
+        cmocka_unit_test(test_with_no_fiber_left_for_a_check_it_is_not_ready),
         cmocka_unit_test(test_an_app_that_stops_while_a_check_hangs_stops),
         cmocka_unit_test(test_paths_may_have_a_prefix),
         cmocka_unit_test(test_wrong_checks_stop_the_program),
