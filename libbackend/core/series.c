@@ -89,20 +89,33 @@ static bk__cell *open_entry(const struct bk__metric *metric, bk_str labels, uint
     return cells;
 }
 
-/* Where all is counted that finds no room. Its own entry is the one beyond the last. */
+/* The one more entry that there is for "other" is not for others, whenever that comes. */
+static bk__cell *open_own_entry(const struct bk__metric *metric, bk_str labels)
+{
+    bool has_other = metric->other != NULL && metric->other->cells != NULL;
+
+    return open_entry(metric, labels, metric->series_max + has_other);
+}
+
+/* "other" for each label: known to this process already, or made when @p make is set. */
+static struct bk__series *find_other(struct bk__metric *metric, bool make)
+{
+    bk_str values[BK_METRIC_LABELS];
+    char packed[BK__LABEL_ROOM];
+
+    for (size_t i = 0; i < metric->label_count; i++)
+        values[i] = BK_LIT("other");
+    bk_str labels = bk_str_at(packed, pack(bk__labels_at(values, metric->label_count), packed));
+    uint64_t hash = hash_of(metric, labels);
+    struct bk__series *series = find(metric, hash, labels);
+    return series != NULL || !make ? series : add(metric, hash, labels);
+}
+
+/* Where all is counted that finds no room. */
 static bk__cell *other_cells(struct bk__metric *metric)
 {
-    if (metric->other == NULL) {
-        bk_str values[BK_METRIC_LABELS];
-        char packed[BK__LABEL_ROOM];
-        for (size_t i = 0; i < metric->label_count; i++)
-            values[i] = BK_LIT("other");
-        bk_str labels = bk_str_at(packed, pack(bk__labels_at(values, metric->label_count), packed));
-        uint64_t hash = hash_of(metric, labels);
-        metric->other = find(metric, hash, labels);
-        if (metric->other == NULL)
-            metric->other = add(metric, hash, labels);
-    }
+    if (metric->other == NULL)
+        metric->other = find_other(metric, true);
     if (metric->other->cells == NULL)
         metric->other->cells = open_entry(metric, metric->other->labels, metric->series_max + 1);
     bk_assert(metric->other->cells != NULL);
@@ -127,7 +140,7 @@ struct bk__series *bk__series_of(struct bk__metric *metric, bk_labels labels)
     struct bk__series *series = find(metric, hash, key);
     if (series != NULL)
         return series;
-    bk__cell *cells = are_text(labels) ? open_entry(metric, key, metric->series_max) : NULL;
+    bk__cell *cells = are_text(labels) ? open_own_entry(metric, key) : NULL;
     if (cells == NULL)
         return other_of(metric);
     series = add(metric, hash, key);
@@ -157,6 +170,8 @@ static void take_over(struct bk__metric *metric)
             series = add(metric, hash, labels);
         series->cells = bk__entry_cells(metric, slot, i);
     }
+    if (metric->other == NULL)
+        metric->other = find_other(metric, false);
 }
 
 void bk__series_enter(struct bk__metric *metric)
@@ -176,7 +191,7 @@ void bk__series_enter(struct bk__metric *metric)
     for (size_t i = 0; i < BK__METRIC_HEADS; i++) {
         for (struct bk__series *it = metric->heads[i]; it != NULL; it = it->next) {
             if (it->cells == NULL && it != metric->other)
-                it->cells = open_entry(metric, it->labels, metric->series_max);
+                it->cells = open_own_entry(metric, it->labels);
             if (it->cells == NULL)
                 it->cells = other_cells(metric);
         }

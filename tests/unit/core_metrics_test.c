@@ -208,6 +208,31 @@ static void take_from_everywhere(void)
     }
 }
 
+/* Whatever the order in which a worker binds them, which the seed decides. */
+static void test_what_was_looked_up_before_has_its_place_in_each_worker(void **state)
+{
+    static const char *const channels[] = {"a", "b", "c", "d", "e", "f", "g", "h"};
+
+    (void)state;
+    for (int run = 0; run < 50; run++) {
+        bk_app_free(app);
+        app = bk_app_new(NULL);
+        orders = new_counter(8);
+        bk_counter_add(of_channel(orders, "\xff"), 1); /* "other", before the rest */
+        for (int i = 0; i < 8; i++)
+            (void)of_channel(orders, channels[i]);
+        for (unsigned slot = 0; slot < 2; slot++) {
+            bk__metrics_enter(bk__metrics_of(app), slot);
+            for (int i = 0; i < 8; i++)
+                bk_counter_add(of_channel(orders, channels[i]), 1);
+            bk_counter_add(of_channel(orders, "more"), 1);
+        }
+        for (int i = 0; i < 8; i++)
+            assert_true(total("shop_orders_total", channels[i]) == 2);
+        assert_true(total("shop_orders_total", "other") == 3);
+    }
+}
+
 static void test_a_slot_full_of_others_still_counts_all(void **state)
 {
     (void)state;
@@ -403,6 +428,7 @@ int main(void)
         TEST(test_a_worker_killed_in_the_middle_loses_nothing),
         TEST(test_what_is_looked_up_before_is_shown_with_zero_and_kept),
         TEST(test_what_is_too_many_is_other),
+        TEST(test_what_was_looked_up_before_has_its_place_in_each_worker),
         TEST(test_a_slot_full_of_others_still_counts_all),
         TEST(test_values_that_do_not_fit_or_are_no_text_are_other),
         TEST(test_a_total_is_followed),
