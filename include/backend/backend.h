@@ -15,6 +15,7 @@
 #include <backend/fiber.h>
 #include <backend/health.h>
 #include <backend/json.h>
+#include <backend/jwt.h>
 #include <backend/limit.h>
 #include <backend/lock.h>
 #include <backend/log.h>
@@ -29,6 +30,7 @@
 #include <backend/middleware/csrf.h>
 #include <backend/middleware/guard.h>
 #include <backend/middleware/idempotency.h>
+#include <backend/middleware/jwt.h>
 #include <backend/middleware/rate_limit.h>
 #include <backend/middleware/response_cache.h>
 #include <backend/middleware/security_headers.h>

@@ -127,10 +127,11 @@ BK_API void bk_json_print(bk_buf *buf, const bk_json *value);
  * @endcode
  */
 typedef struct bk_json_writer {
-    bk_buf  *buf;     /**< Where it goes. */
-    uint64_t objects; /**< Not yours: a bit for each open level, set where it is an object. */
-    uint8_t  depth;   /**< Not yours: open levels, at most 64. */
-    uint8_t  state;   /**< Not yours: what may come next. */
+    bk_buf  *buf;          /**< Where it goes. */
+    uint64_t objects;      /**< Not yours: a bit for each open level, set where it is an object. */
+    uint8_t  depth;        /**< Not yours: open levels, at most 64. */
+    uint8_t  state;        /**< Not yours: what may come next. */
+    bool     numeric_time; /**< Write times as numbers: seconds since 1970. */
 } bk_json_writer;
 
 BK_API void bk_json_begin_object(bk_json_writer *writer); /**< `{` */
@@ -156,7 +157,7 @@ BK_API void bk_json_write_bool(bk_json_writer *writer, bool value);
 /** null. */
 BK_API void bk_json_write_null(bk_json_writer *writer);
 
-/** A time as a string, RFC 3339. */
+/** A time as a string, RFC 3339, or as bk_json_writer.numeric_time says. */
 BK_API void bk_json_write_time(bk_json_writer *writer, bk_time value);
 
 /** A value that is JSON already, as it is. */

@@ -78,13 +78,26 @@ static bool read_text(struct reader *reader, const bk_field *field, enum bk__tok
     return bk__bind_text(bind, field, bk__scan_text(&reader->scan, bind->arena), slot, place);
 }
 
+/* A time as a number. */
+static bool read_seconds(struct reader *reader, enum bk__token token, bk_time *slot,
+                         const struct bk__place *place)
+{
+    if (token != BK__TOKEN_NUMBER)
+        return mismatch(reader, token, place, "a number of seconds");
+    return bk__number_seconds(&reader->scan.number, slot) == BK__FITS ||
+           bk__bind_error(reader->bind, place, "type", "is out of the range of time");
+}
+
 /* Reads the value that begins with @p token into @p slot: the field's, or an item of its array. */
 static bool read_value(struct reader *reader, const bk_field *field, bk_field_type type,
                        enum bk__token token, void *slot, const struct bk__place *place)
 {
     switch (type) {
-    case BK_TYPE_STR:
     case BK_TYPE_TIME:
+        if (reader->bind->numeric_time)
+            return read_seconds(reader, token, slot, place);
+        return read_text(reader, field, token, slot, place);
+    case BK_TYPE_STR:
     case BK_TYPE_ENUM:
         return read_text(reader, field, token, slot, place);
     case BK_TYPE_I64:

@@ -19,6 +19,7 @@ struct bk__bind {
     bk_arena *arena;
     bool refuse_unknown;
     bool partial;
+    bool numeric_time;      /* times are seconds since 1970 */
     bool stored;            /* see bk__bind_stored() */
     bool form;              /* places are parameters' names, not JSON pointers */
     unsigned open_defaults; /* how deep in defaults of defaults we are */

@@ -5,6 +5,7 @@
 #define BK_JSON_FIELD_H
 
 #include <backend/describe.h>
+#include <backend/json.h>
 
 /* A description may have so many; bk_desc_check() says so. */
 #define BK__FIELDS_MAX 256
@@ -84,5 +85,8 @@ static inline bool *bk__field_has(const bk_field *field, void *object)
 {
     return (bool *)((char *)object + field->has_offset);
 }
+
+/* bk_write_json() with a writer that has begun, or has settings. */
+void bk__write_object(bk_json_writer *writer, bk_desc_fn desc, const void *object);
 
 #endif

@@ -144,6 +144,24 @@ enum bk__number_fit bk__number_f64(const struct bk__number *number, double *out)
     return bk_str_to_f64(number->text, out) == BK_OK ? BK__FITS : BK__OUT_OF_RANGE;
 }
 
+enum bk__number_fit bk__number_seconds(const struct bk__number *number, bk_time *out)
+{
+    const int64_t most = INT64_MAX / 1000000 - 1;
+    int64_t whole;
+    double value;
+
+    if (bk__number_i64(number, &whole) == BK__FITS) {
+        if (whole > most || whole < -most)
+            return BK__OUT_OF_RANGE;
+        *out = whole * 1000000;
+        return BK__FITS;
+    }
+    if (bk__number_f64(number, &value) != BK__FITS || value > (double)most || value < (double)-most)
+        return BK__OUT_OF_RANGE;
+    *out = (bk_time)(value * 1e6);
+    return BK__FITS;
+}
+
 bool bk__number_is_huge(const struct bk__number *number)
 {
     double value;

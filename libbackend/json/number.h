@@ -35,6 +35,9 @@ enum bk__number_fit bk__number_i64(const struct bk__number *number, int64_t *out
 /* The nearest double; out of range when that is infinite. */
 enum bk__number_fit bk__number_f64(const struct bk__number *number, double *out);
 
+/* Seconds since 1970, with or without a fraction, as a time; finer than a microsecond is cut. */
+enum bk__number_fit bk__number_seconds(const struct bk__number *number, bk_time *out);
+
 /* True when the nearest double would be infinite. */
 bool bk__number_is_huge(const struct bk__number *number);
 

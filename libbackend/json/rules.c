@@ -23,6 +23,7 @@ void bk__bind_init(struct bk__bind *bind, bk_arena *arena, const bk_bind_opts *o
     *bind = (struct bk__bind){
         .arena = arena,
         .refuse_unknown = opts != NULL && opts->unknown == BK_UNKNOWN_REFUSED,
+        .numeric_time = opts != NULL && opts->numeric_time,
         .partial = opts != NULL && opts->partial,
     };
 }

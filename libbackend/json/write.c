@@ -222,8 +222,20 @@ void bk_json_write_null(bk_json_writer *writer)
     put_value(writer, "null", 4);
 }
 
+static void write_seconds(bk_json_writer *writer, bk_time value)
+{
+    if (value % 1000000 == 0)
+        bk_json_write_i64(writer, value / 1000000);
+    else
+        bk_json_write_f64(writer, (double)value / 1e6);
+}
+
 void bk_json_write_time(bk_json_writer *writer, bk_time value)
 {
+    if (writer->numeric_time) {
+        write_seconds(writer, value);
+        return;
+    }
     char *at = begin_value(writer, BK_TIME_TEXT + 2);
 
     *at = '"';

@@ -101,6 +101,11 @@ static void write_object(bk_json_writer *writer, const bk_desc *desc, const void
     bk_json_end_object(writer);
 }
 
+void bk__write_object(bk_json_writer *writer, bk_desc_fn desc, const void *object)
+{
+    write_object(writer, desc(), object);
+}
+
 void bk_write_json(bk_buf *buf, bk_desc_fn desc, const void *object)
 {
     bk_json_writer writer = {.buf = buf};
