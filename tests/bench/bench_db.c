@@ -9,8 +9,6 @@
 
 #include <stdlib.h>
 
-#include "bench_token.h"
-
 #define WORLDS   10000
 #define ROWS_MAX 500
 #define PAGE_MAX 100
@@ -222,7 +220,6 @@ static bk_err create_product(bk_req *req, bk_res *res)
 {
     struct product product;
 
-    BK_TRY(bench_token_check(req));
     BK_TRY(bk_req_bind(req, product_desc, &product));
     bk_err err =
         bk_pg_one(db_of(req),
@@ -325,7 +322,7 @@ static void add_cached_routes(bk_app *app, bk_router *router, bk_pg *db, bk_cach
     bk_get(router, "/api/cached", cache_stats, &(bk_route_opts){.data = it});
 }
 
-void bench_db_routes(bk_app *app, bk_pg *db, bk_cache *cache)
+void bench_db_routes(bk_app *app, bk_pg *db, bk_cache *cache, bk_router *signed_in)
 {
     bk_router *router = bk_app_router(app);
     const struct {
@@ -338,12 +335,14 @@ void bench_db_routes(bk_app *app, bk_pg *db, bk_cache *cache)
         {BK_METHOD_GET, "/updates", updates},
         {BK_METHOD_GET, "/fortunes", fortunes},
         {BK_METHOD_GET, "/api/products", list_products},
-        {BK_METHOD_POST, "/api/products", create_product},
         {BK_METHOD_GET, "/api/products/{id}", one_product},
     };
 
     for (size_t i = 0; i < sizeof routes / sizeof routes[0]; i++)
         bk_route_at(__FILE__, __LINE__, router, routes[i].method, routes[i].path,
                     db != NULL ? routes[i].handler : unavailable, &(bk_route_opts){.data = db});
+    bool can_create = db != NULL && signed_in != NULL;
+    bk_post(can_create ? signed_in : router, "/api/products",
+            can_create ? create_product : unavailable, &(bk_route_opts){.data = db});
     add_cached_routes(app, router, db, cache);
 }

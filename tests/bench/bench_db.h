@@ -7,7 +7,8 @@
 #include <backend/backend.h>
 
 /* Adds them to @p router. @p db: the pool; NULL: they answer 503. @p cache: for the paths below
- * /api/cached; NULL: these answer 503. */
-void bench_db_routes(bk_app *app, bk_pg *db, bk_cache *cache);
+ * /api/cached; NULL: these answer 503. @p signed_in: the group of those who may create; NULL:
+ * likewise. */
+void bench_db_routes(bk_app *app, bk_pg *db, bk_cache *cache, bk_router *signed_in);
 
 #endif

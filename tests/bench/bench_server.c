@@ -4,7 +4,8 @@
  *   bench-server --port N --workers W [--tls-port N --tls-cert FILE --tls-key FILE]
  *                [--no-l1] [--l1-kib N]
  *
- * DATABASE_URL names the database, REDIS_URL the cache, JWT_SECRET signs tokens.
+ * DATABASE_URL names the database, REDIS_URL the cache, JWT_SECRET (at least 32 bytes) signs
+ * tokens.
  *
  * The workers are forked from one process that has declared the app; they share the port by
  * SO_REUSEPORT. The handlers use the public API only and do nothing for the benchmark's sake.
@@ -22,6 +23,7 @@
 
 #include <backend/backend.h>
 
+#include "bench_auth.h"
 #include "bench_db.h"
 #include "bench_realtime.h"
 
@@ -32,6 +34,7 @@ struct settings {
     int workers;
     const char *database; /* DATABASE_URL; NULL: none */
     const char *redis;    /* REDIS_URL; NULL: none */
+    const char *secret;   /* JWT_SECRET; NULL: none */
     bool no_l1;
     int l1_kib; /* 0: the default */
     const char *tls_cert, *tls_key;
@@ -160,9 +163,11 @@ static bk_app *make_app(const struct settings *settings)
 {
     bk_app *app = bk_app_new(&(bk_app_opts){.name = "bench"});
 
+    bk_router *signed_in = bench_auth_group(app, settings->secret);
     add_routes(bk_app_router(app));
     bench_realtime_routes(app);
-    bench_db_routes(app, make_pool(app, settings), make_cache(app, settings));
+    bench_auth_routes(bk_app_router(app), signed_in);
+    bench_db_routes(app, make_pool(app, settings), make_cache(app, settings), signed_in);
     return app;
 }
 
@@ -262,7 +267,8 @@ static struct settings read_settings(int argc, char **argv)
     struct settings settings = {.port = 8080,
                                 .workers = 1,
                                 .database = getenv("DATABASE_URL"),
-                                .redis = getenv("REDIS_URL")};
+                                .redis = getenv("REDIS_URL"),
+                                .secret = getenv("JWT_SECRET")};
     int option;
 
     while ((option = getopt_long(argc, argv, "", options, NULL)) != -1) {

@@ -104,11 +104,55 @@ static bk_middleware metrics(bk_app *app)
     return bk_mw(pass, NULL);
 }
 
-static const bk_pair from_browser[] = {
+static char bearer[512];
+
+static bk_pair from_browser[] = {
     {.name = BK_LIT("origin"), .value = BK_LIT("https://shop.example")},
     {.name = BK_LIT("accept-encoding"), .value = BK_LIT("gzip, deflate, br")},
+    {.name = BK_LIT("authorization"), .value = {bearer, 0}},
     {.name = {0}},
 };
+
+static void must(bk_err err)
+{
+    if (err != BK_OK)
+        exit(1);
+}
+
+/* Of one key, which signs a token of a user with an address and a day to live. */
+static bk_middleware jwt_of(bk_app *app, bk_jwt_keys *keys)
+{
+    bk_arena *arena = bk_arena_new();
+    bk_str token;
+
+    must(bk_jwt_sign(keys, arena, BK_LIT("{\"sub\":1,\"email\":\"user1@example.test\"}"),
+                     &(bk_jwt_sign_opts){.lifetime_s = 86400}, &token));
+    from_browser[2].value.len =
+        (size_t)snprintf(bearer, sizeof bearer, "Bearer %.*s", BK_PRI(token));
+    bk_arena_free(arena);
+    return bk_mw_jwt(app, &(bk_mw_jwt_opts){.keys = keys});
+}
+
+static bk_middleware jwt_hs256(bk_app *app)
+{
+    bk_jwt_keys *keys = bk_jwt_keys_new(app);
+
+    must(bk_jwt_keys_add_secret(keys, BK_LIT("a secret of at least thirty-two bytes"), NULL));
+    return jwt_of(app, keys);
+}
+
+static bk_middleware jwt_es256(bk_app *app)
+{
+    bk_jwt_keys *keys = bk_jwt_keys_new(app);
+
+    must(bk_jwt_keys_add_jwk(keys,
+                             BK_LIT("{\"kty\":\"EC\",\"crv\":\"P-256\","
+                                    "\"x\":\"f83OJ3D2xF1Bg8vub9tLe1gHMzV76e8Tus9uPHvRVEU\","
+                                    "\"y\":\"x_FEzRu9m36HLN_tue659LNpXW6pCyStikYjKIWI5a0\","
+                                    "\"d\":\"jpsQnnGQmL-YBIffH1136cspYG6-0iY7X1fCE9-E9LI\"}"),
+                             NULL));
+    return jwt_of(app, keys);
+}
 
 static const struct row {
     const char *name;
@@ -127,6 +171,8 @@ static const struct row {
     {"session, not looked at", session, "/", hello, NULL},
     {"session, looked at, none sent", session, "/", look, NULL},
     {"metrics of HTTP", metrics, "/", hello, NULL},
+    {"JWT, HS256", jwt_hs256, "/", hello, NULL},
+    {"JWT, ES256", jwt_es256, "/", hello, NULL},
     {"validate, a query of two numbers", validate, "/?page=2&limit=20", hello, page_desc},
 };
 

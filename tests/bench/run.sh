@@ -10,6 +10,7 @@ dir=${1:?"usage: run.sh [--all] DIR [bench.py options]"}
 shift
 trap './services.sh stop "$dir" >/dev/null' EXIT
 eval "$(./services.sh start "$dir" | tail -1)"
+export JWT_SECRET="${JWT_SECRET:-a secret of the benchmark, 32 bytes}"
 TOKEN=$(cd node && node_modules/.bin/node token.js)
 export TOKEN
 ./bench.py --out "$dir/results.jsonl" --logs "$dir" --after "./services.sh clean '$dir'" \
