@@ -45,39 +45,71 @@ bk_str bk__base64url(bk_arena *arena, bk_str bytes)
     return bk_str_at(out, len);
 }
 
-static int base64url_value(char c)
+/* Set in the value of what is a digit. */
+#define DIGIT 0x40
+
+static const unsigned char base64url_values[256] = {
+    ['A'] = DIGIT | 0,  ['B'] = DIGIT | 1,  ['C'] = DIGIT | 2,  ['D'] = DIGIT | 3,
+    ['E'] = DIGIT | 4,  ['F'] = DIGIT | 5,  ['G'] = DIGIT | 6,  ['H'] = DIGIT | 7,
+    ['I'] = DIGIT | 8,  ['J'] = DIGIT | 9,  ['K'] = DIGIT | 10, ['L'] = DIGIT | 11,
+    ['M'] = DIGIT | 12, ['N'] = DIGIT | 13, ['O'] = DIGIT | 14, ['P'] = DIGIT | 15,
+    ['Q'] = DIGIT | 16, ['R'] = DIGIT | 17, ['S'] = DIGIT | 18, ['T'] = DIGIT | 19,
+    ['U'] = DIGIT | 20, ['V'] = DIGIT | 21, ['W'] = DIGIT | 22, ['X'] = DIGIT | 23,
+    ['Y'] = DIGIT | 24, ['Z'] = DIGIT | 25, ['a'] = DIGIT | 26, ['b'] = DIGIT | 27,
+    ['c'] = DIGIT | 28, ['d'] = DIGIT | 29, ['e'] = DIGIT | 30, ['f'] = DIGIT | 31,
+    ['g'] = DIGIT | 32, ['h'] = DIGIT | 33, ['i'] = DIGIT | 34, ['j'] = DIGIT | 35,
+    ['k'] = DIGIT | 36, ['l'] = DIGIT | 37, ['m'] = DIGIT | 38, ['n'] = DIGIT | 39,
+    ['o'] = DIGIT | 40, ['p'] = DIGIT | 41, ['q'] = DIGIT | 42, ['r'] = DIGIT | 43,
+    ['s'] = DIGIT | 44, ['t'] = DIGIT | 45, ['u'] = DIGIT | 46, ['v'] = DIGIT | 47,
+    ['w'] = DIGIT | 48, ['x'] = DIGIT | 49, ['y'] = DIGIT | 50, ['z'] = DIGIT | 51,
+    ['0'] = DIGIT | 52, ['1'] = DIGIT | 53, ['2'] = DIGIT | 54, ['3'] = DIGIT | 55,
+    ['4'] = DIGIT | 56, ['5'] = DIGIT | 57, ['6'] = DIGIT | 58, ['7'] = DIGIT | 59,
+    ['8'] = DIGIT | 60, ['9'] = DIGIT | 61, ['-'] = DIGIT | 62, ['_'] = DIGIT | 63,
+};
+
+/* Decodes a whole group; false: not all are digits. */
+static bool decode_group(const unsigned char *in, char *out)
 {
-    if (c >= 'A' && c <= 'Z')
-        return c - 'A';
-    if (c >= 'a' && c <= 'z')
-        return c - 'a' + 26;
-    if (c >= '0' && c <= '9')
-        return c - '0' + 52;
-    return c == '-' ? 62 : c == '_' ? 63 : -1;
+    uint32_t a = base64url_values[in[0]], b = base64url_values[in[1]];
+    uint32_t c = base64url_values[in[2]], d = base64url_values[in[3]];
+    uint32_t group = (a & 63) << 18 | (b & 63) << 12 | (c & 63) << 6 | (d & 63);
+
+    out[0] = (char)(group >> 16);
+    out[1] = (char)(group >> 8);
+    out[2] = (char)group;
+    return (a & b & c & d & DIGIT) != 0;
+}
+
+/* Decodes the last two or three digits; what they have more than whole bytes must be zero, or the
+ * same bytes would have several spellings. */
+static bool decode_rest(const unsigned char *in, size_t left, char *out)
+{
+    uint32_t a = base64url_values[in[0]], b = base64url_values[in[1]];
+    uint32_t c = left == 3 ? base64url_values[in[2]] : DIGIT;
+    uint32_t group = (a & 63) << 18 | (b & 63) << 12 | (c & 63) << 6;
+
+    out[0] = (char)(group >> 16);
+    if (left == 3)
+        out[1] = (char)(group >> 8);
+    return (a & b & c & DIGIT) != 0 && (group & (left == 3 ? 0xff : 0xffff)) == 0;
 }
 
 bk_err bk__base64url_decode(bk_arena *arena, bk_str text, bk_str *out)
 {
-    if (text.len % 4 == 1)
+    const unsigned char *in = (const unsigned char *)text.ptr;
+    size_t left = text.len;
+
+    if (left % 4 == 1)
         return BK_EINVAL;
-    size_t len = text.len / 4 * 3 + text.len % 4 * 3 / 4;
-    char *bytes = bk__arena_get(arena, len + 1);
-    size_t written = 0;
-    uint32_t bits = 0; /* the lowest @p held ones are not written yet */
-    int held = 0;
-    for (size_t i = 0; i < text.len; i++) {
-        int value = base64url_value(text.ptr[i]);
-        if (value < 0)
-            return BK_EINVAL;
-        bits = bits << 6 | (uint32_t)value;
-        held += 6;
-        if (held >= 8) {
-            held -= 8;
-            bytes[written++] = (char)(bits >> held & 0xff);
-        }
-    }
-    if ((bits & ((1u << held) - 1)) != 0)
-        return BK_EINVAL; /* left-over bits would give the same bytes several spellings */
+    size_t len = left / 4 * 3 + left % 4 * 3 / 4;
+    char *bytes = bk__arena_get(arena, len + 1), *at = bytes;
+    bool good = true;
+    for (; left >= 4; left -= 4, in += 4, at += 3)
+        good &= decode_group(in, at);
+    if (left != 0)
+        good &= decode_rest(in, left, at);
+    if (!good)
+        return BK_EINVAL;
     bytes[len] = '\0';
     *out = bk_str_at(bytes, len);
     return BK_OK;
