@@ -2,6 +2,7 @@
 #include "authentication.h"
 
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 
 struct credentials {
@@ -104,6 +105,65 @@ static bk_err find_key(bk_req *req, bk_str id, bk_str *hash, bk_principal *who, 
 }
 /* end of snippet */
 
+/* --- tokens --- */
+
+/* snippet: new_token */
+struct badge {
+    bk_str role;
+};
+
+BK_DESCRIBE(badge_desc, struct badge, BK_STR(role, BK_REQUIRED))
+
+#define ISSUER "https://office.example"
+
+static bk_err give_token(bk_req *req, bk_res *res) /* POST /me/token */
+{
+    const struct office *office = bk_req_state(req);
+    const bk_principal *who = bk_req_principal(req);
+    bool is_admin = bk_principal_has_role(who, "admin");
+    struct badge badge = {.role = is_admin ? BK_LIT("admin") : BK_LIT("user")};
+    bk_jwt_sign_opts about = {.subject = who->id, .issuer = BK_LIT(ISSUER), .lifetime_s = 15 * 60};
+    bk_str token;
+
+    BK_TRY(
+        bk_jwt_sign_object(office->tokens, bk_req_arena(req), badge_desc, &badge, &about, &token));
+    return bk_res_text(res, 201, token);
+}
+/* end of snippet */
+
+/* snippet: claims */
+static bk_err badge_of(bk_req *req, bk_res *res) /* GET /mobile/badge */
+{
+    struct badge badge;
+
+    BK_TRY(bk_jwt_bind(bk_req_jwt(req), badge_desc, &badge));
+    return bk_res_object(res, 200, badge_desc, &badge);
+}
+/* end of snippet */
+
+/* snippet: renew */
+bk_err authentication_renew(bk_jwt_keys *keys, bk_str jwks)
+{
+    bk_jwt_keys *fresh = bk_jwt_keys_new(NULL);
+    bk_err err = bk_jwt_keys_add_jwk(fresh, jwks, NULL);
+
+    if (err == BK_OK)
+        bk_jwt_keys_replace(keys, fresh);
+    else
+        bk_jwt_keys_free(fresh); /* those from before stay */
+    return err;
+}
+/* end of snippet */
+
+/* What is wrong at the start ends the program. */
+static void must(bk_err err)
+{
+    if (err == BK_OK)
+        return;
+    fprintf(stderr, "%.*s\n", BK_PRI(bk_error_chain()->message));
+    exit(1);
+}
+
 /* --- who may what --- */
 
 /* snippet: roles */
@@ -152,6 +212,7 @@ void authentication_declare(bk_app *app, struct office *office, const char *cons
     bk_use(own, bk_mw_guard(app, NULL));
     bk_get(own, "/", me);
     bk_post(own, "/key", make_key);
+    bk_post(own, "/token", give_token);
 
     bk_router *admin = bk_router_group(site, "/admin");
     bk_use(admin, bk_mw_guard(app, &(bk_mw_guard_opts){.any_role = admin_roles}));
@@ -161,5 +222,17 @@ void authentication_declare(bk_app *app, struct office *office, const char *cons
     bk_use(api, bk_mw_api_key(app, &(bk_mw_api_key_opts){
                                        .prefix = "office", .find = find_key, .data = office}));
     bk_get(api, "/me", me);
+    /* end of snippet */
+
+    /* snippet: bearer */
+    office->tokens = bk_jwt_keys_new(app);
+    for (size_t i = 0; secrets[i] != NULL; i++) /* the first signs, all verify */
+        must(bk_jwt_keys_add_secret(office->tokens, bk_str_of(secrets[i]), NULL));
+
+    bk_router *mobile = bk_router_group(root, "/mobile");
+    bk_use(mobile,
+           bk_mw_jwt(app, &(bk_mw_jwt_opts){.keys = office->tokens, .rules = {.issuer = ISSUER}}));
+    bk_get(mobile, "/me", me);
+    bk_get(mobile, "/badge", badge_of);
     /* end of snippet */
 }

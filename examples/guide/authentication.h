@@ -11,11 +11,15 @@ struct account {
 
 struct office { /* what handlers find by bk_req_state() */
     bk_limiter *guesses;
+    bk_jwt_keys *tokens;
     struct account accounts[8]; /* stands for a table */
     size_t count;
 };
 
 /* @p secrets ends with NULL. */
 void authentication_declare(bk_app *app, struct office *office, const char *const *secrets);
+
+/* Takes over the keys that an issuer publishes now. */
+bk_err authentication_renew(bk_jwt_keys *keys, bk_str jwks);
 
 #endif

@@ -121,9 +121,10 @@ typedef struct bk_bind_opts {
     bk_unknown_keys unknown;   /**< Default: ignored. Duplicate keys are always refused. */
     size_t          max_depth; /**< Deepest nesting. Default 64, which is also the most. */
     size_t          max_nodes; /**< Values in all. Default 100,000. */
-    bool numeric_time;         /**< Times are numbers, seconds since 1970 (RFC 7519); JSON only. */
-    bool partial;              /**< As for PATCH: nothing is required (but null is refused where it
-                                    is otherwise), no default is filled in. */
+    bool numeric_time; /**< Times are numbers, seconds since 1970 (RFC 7519); JSON only, and not in
+                          BK_DEFAULT(). */
+    bool partial;      /**< As for PATCH: nothing is required (but null is refused where it
+                            is otherwise), no default is filled in. */
 } bk_bind_opts;
 
 /**

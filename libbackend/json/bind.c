@@ -215,15 +215,18 @@ bool bk__bind_default(struct bk__bind *bind, const bk_field *field, void *slot,
 {
     struct reader reader;
     unsigned before = bind->errors;
+    bool numeric_time = bind->numeric_time;
 
     if (bind->open_defaults == OPEN_DEFAULTS_MAX)
         return bk__bind_error(bind, place, "default", "has itself inside");
     bind->open_defaults++;
+    bind->numeric_time = false; /* a description's default has one form */
     reader_init(&reader, bind, bk_str_of(field->fallback), NULL, NULL, 0);
     (void)read_value(&reader, field, field->type, bk__scan_next(&reader.scan), slot, place);
     bool whole = bk__scan_next(&reader.scan) == BK__TOKEN_END;
     bk__arena_fini(&reader.scratch);
     bind->open_defaults--;
+    bind->numeric_time = numeric_time;
     if (!whole)
         return bk__bind_error(bind, place, "default", "is no JSON: %s", reader.scan.why);
     return bind->errors == before;

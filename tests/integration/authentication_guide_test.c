@@ -94,12 +94,48 @@ static void test_an_api_key_opens_the_api(void **state)
     http_app_close(&it);
 }
 
+static void test_a_token_opens_the_mobile_api(void **state)
+{
+    (void)state;
+    struct office office = {0};
+    struct http_app it = open_office(&office);
+    char cookie[256], bearer[512];
+
+    log_in(&it, ROOT, cookie);
+    bk_test_res *res = http_send(&it, "POST", "/me/token", FIELDS("cookie", cookie), NULL);
+    assert_status(res, 201);
+    snprintf(bearer, sizeof bearer, "Bearer %.*s", BK_PRI(bk_test_body(res)));
+    assert_answer(http_get(&it, "/mobile/me", "authorization", bearer), 200, "root");
+    assert_answer(http_get(&it, "/mobile/badge", "authorization", bearer), 200,
+                  "{\"role\":\"admin\"}");
+    assert_problem(http_get(&it, "/mobile/me", "cookie", cookie), 401, "this needs a token");
+    assert_problem(bk_test_get(it.test, "/me"), 401, "this needs a login");
+    http_app_close(&it);
+}
+
+static void test_keys_that_cannot_be_read_leave_those_from_before(void **state)
+{
+    (void)state;
+    struct office office = {0};
+    struct http_app it = open_office(&office);
+
+    assert_int_equal(authentication_renew(office.tokens, BK_LIT("{\"keys\":[]}")), BK_EINVAL);
+    assert_int_equal(bk_jwt_keys_count(office.tokens), 1);
+    bk_str jwks = BK_LIT("{\"keys\":[{\"kty\":\"OKP\",\"crv\":\"Ed25519\",\"kid\":\"new\","
+                         "\"x\":\"11qYAYKxCrfVS_7TyWQHOg7hcvPapiMlrwIaaPcHURo\"}]}");
+    assert_int_equal(authentication_renew(office.tokens, jwks), BK_OK);
+    assert_int_equal(bk_jwt_keys_count(office.tokens), 1);
+    http_app_close(&it);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_who_is_logged_in_sees_what_his_roles_let_him),
         cmocka_unit_test(test_guessing_ends_after_five_attempts),
         cmocka_unit_test(test_an_api_key_opens_the_api),
+        cmocka_unit_test(test_a_token_opens_the_mobile_api),
+        cmocka_unit_test(test_keys_that_cannot_be_read_leave_those_from_before),
     };
     return cmocka_run_group_tests_name("authentication_guide", tests, NULL, NULL);
 }

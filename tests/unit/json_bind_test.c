@@ -579,10 +579,40 @@ static void test_what_was_stored_must_have_the_types(void **state)
     assert_null(tags.items);
 }
 
+struct visit {
+    bk_time at, since;
+    bk_array all;
+};
+BK_DESCRIBE(visit_desc, struct visit, BK_TIME(at, BK_REQUIRED),
+            BK_TIME(since, BK_DEFAULT("\"1970-01-01T00:00:02Z\"")), BK_ARRAY(all, BK_TYPE_TIME))
+
+static void test_times_can_be_numbers_of_seconds(void **state)
+{
+    (void)state;
+    const bk_bind_opts numeric = {.numeric_time = true};
+    struct visit visit;
+
+    assert_int_equal(bk_bind_json(arena, BK_LIT("{\"at\":1600000000.25,\"all\":[-1,1e3]}"),
+                                  visit_desc, &numeric, &visit),
+                     BK_OK);
+    assert_int_equal(visit.at, INT64_C(1600000000250000));
+    assert_int_equal(visit.since, 2000000);
+    assert_int_equal(((bk_time *)visit.all.items)[0], -1000000);
+    assert_int_equal(((bk_time *)visit.all.items)[1], 1000000000);
+    for (const char *const *json = (const char *const[]){"{\"at\":\"1970-01-01T00:00:02Z\"}",
+                                                         "{\"at\":1e13}", "{}", NULL};
+         *json != NULL; json++)
+        assert_int_equal(bk_bind_json(arena, bk_str_of(*json), visit_desc, &numeric, &visit),
+                         BK_EINVAL);
+    assert_int_equal(bk_bind_json(arena, BK_LIT("{\"at\":1}"), visit_desc, NULL, &visit),
+                     BK_EINVAL);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_each_type_reaches_its_member),
+        cmocka_unit_test(test_times_can_be_numbers_of_seconds),
         cmocka_unit_test(test_what_is_absent_is_zero_or_its_default),
         cmocka_unit_test(test_null_is_absent_and_a_required_value_must_not_be),
         cmocka_unit_test(test_an_empty_array_is_present),
