@@ -14,12 +14,14 @@
 #include <backend/errors.h>
 #include <backend/fiber.h>
 #include <backend/health.h>
+#include <backend/http_client.h>
 #include <backend/json.h>
 #include <backend/jwt.h>
 #include <backend/limit.h>
 #include <backend/lock.h>
 #include <backend/log.h>
 #include <backend/loop.h>
+#include <backend/mail.h>
 #include <backend/metrics.h>
 #include <backend/middleware.h>
 #include <backend/middleware/api_key.h>

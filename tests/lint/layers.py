@@ -7,7 +7,7 @@ import source
 ROWS = [
     ["core"],
     ["fiber"],
-    ["json", "crypto", "pool", "pg", "redis"],
+    ["json", "crypto", "pool", "pg", "redis", "client"],
     ["http"],
     ["cache", "session", "limit", "pubsub", "queue", "migrate"],
     ["middleware", "ops"],
@@ -26,7 +26,8 @@ PUBLIC = {
     "pg": "pg",
     "redis": "redis lock",
     # app.h is here for its limits and timeouts, which are those of connections and requests.
-    "http": "app router request response middleware openapi http_client sse websocket",
+    "client": "http_client mail",
+    "http": "app router request response middleware openapi sse websocket",
     "cache": "cache",
     "session": "session",
     "limit": "limit",
@@ -50,6 +51,7 @@ LIBRARIES = {
     r"openssl/": r"crypto/|http/|pg/|redis/|migrate/",
     r"libpq|postgres": r"pg/",
     r"hiredis": r"redis/",
+    r"curl/": r"client/",
     r"(sanitizer|valgrind)/": r"core/|fiber/",
 }
 
