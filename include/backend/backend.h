@@ -24,6 +24,7 @@
 #include <backend/mail.h>
 #include <backend/metrics.h>
 #include <backend/middleware.h>
+#include <backend/middleware/access_log.h>
 #include <backend/middleware/api_key.h>
 #include <backend/middleware/basic.h>
 #include <backend/middleware/body.h>
@@ -34,11 +35,15 @@
 #include <backend/middleware/idempotency.h>
 #include <backend/middleware/jwt.h>
 #include <backend/middleware/rate_limit.h>
+#include <backend/middleware/recover.h>
+#include <backend/middleware/request_id.h>
 #include <backend/middleware/response_cache.h>
 #include <backend/middleware/security_headers.h>
 #include <backend/middleware/session.h>
 #include <backend/middleware/shed.h>
 #include <backend/middleware/static.h>
+#include <backend/middleware/timeout.h>
+#include <backend/middleware/trace.h>
 #include <backend/middleware/validate.h>
 #include <backend/migrate.h>
 #include <backend/openapi.h>
@@ -56,6 +61,7 @@
 #include <backend/str.h>
 #include <backend/sync.h>
 #include <backend/token.h>
+#include <backend/trace.h>
 #include <backend/websocket.h>
 
 /** The version of these headers. Compare with bk_version() for that of the library. */

@@ -104,6 +104,13 @@ BK_API void bk_deadline_pop(bk_deadline before);
  *  none. */
 BK_API uint64_t bk_deadline_left_ms(void);
 
+/** The header by which services tell each other how long the caller waits. */
+#define BK_DEADLINE_HEADER "X-Request-Timeout-Ms"
+
+/** What to send as BK_DEADLINE_HEADER to those whom this fiber calls: bk_deadline_left_ms() as
+ * text. Absent when there is no deadline. Lives as long as @p arena. */
+BK_API bk_str bk_deadline_header(bk_arena *arena);
+
 /** Children of a fiber. */
 typedef struct bk_group bk_group;
 

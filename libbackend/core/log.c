@@ -18,8 +18,9 @@
 
 #include "core/assert.h"
 #include "core/clock.h"
-#include "core/log_line.h"
+#include "core/log.h"
 #include "core/task.h"
+#include "core/trace.h"
 
 /* The process's level; a thread that runs an app may have its own. */
 static _Atomic int default_level = BK_LOG_INFO;
@@ -34,6 +35,10 @@ static _Thread_local struct {
     bool torn;         /* only part of the last line was taken by standard error */
     char origin[128];  /* ,"pid":7,"hostname":"web-1" */
     size_t origin_len; /* 0: not made yet in this process */
+    char heading[192]; /* {"level":30,"time":1795458600000,"pid":... for the next two */
+    size_t heading_len;
+    int level_said;
+    int64_t ms_said;
 } state;
 
 void bk_log_set_level(bk_log_level level)
@@ -128,37 +133,64 @@ static void add_field(struct bk__log_line *line, const bk_kv *kv)
     }
 }
 
-static void fill(struct bk__log_line *line, bk_log_level level, const char *event)
+/* Up to the hostname; the same for all lines of a millisecond. */
+static bk_str heading(bk_log_level level)
 {
+    int64_t ms = bk_time_now() / 1000;
+    if (bk__unlikely(state.level_said != (int)level || state.ms_said != ms ||
+                     state.origin_len == 0)) {
+        bk_str from = origin();
+        int len = snprintf(state.heading, sizeof(state.heading), "{\"level\":%d,\"time\":%lld%.*s",
+                           (int)level, (long long)ms, BK_PRI(from));
+        state.heading_len = (size_t)len;
+        state.level_said = (int)level;
+        state.ms_said = ms;
+    }
+    return bk_str_at(state.heading, state.heading_len);
+}
+
+static bk_str trace_fields(const struct bk__trace *trace)
+{
+    return bk_str_at((const char *)&trace->log, sizeof trace->log);
+}
+
+bool bk__log_begin(struct bk__log_line *line, bk_log_level level, const char *event)
+{
+    if (level < bk_log_get_level() || level >= BK_LOG_OFF)
+        return false;
     struct bk__task *task = bk__task_current;
-    char start[32];
-    int len = snprintf(start, sizeof(start), "{\"level\":%d", (int)level);
-    bk__log_line_init(line, bk_str_at(start, (size_t)len));
-    bk__log_line_i64(line, "time", bk_time_now() / 1000);
-    bk__log_line_raw(line, origin());
+    bk__log_line_init(line, heading(level));
     bk__log_line_str(line, "msg", bk_str_of(event));
     bk_str id = task != NULL ? bk__task_request_id(task) : (bk_str){NULL, 0};
     if (bk_str_present(id))
         bk__log_line_str(line, "reqId", id);
-    if (task != NULL && bk_str_present(task->route))
-        bk__log_line_str(line, "route", task->route);
+    if (task != NULL && task->trace != NULL)
+        bk__log_line_raw(line, trace_fields(task->trace));
+    return true;
+}
+
+void bk__log_end(struct bk__log_line *line, bk_log_level level)
+{
+    int saved_errno = errno;
+    bk_str text = bk__log_line_end(line);
+    if (state.sink != NULL)
+        state.sink(level, text, state.data);
+    else
+        write_stderr(text);
+    bk__log_line_fini(line);
+    errno = saved_errno;
 }
 
 void bk_log_write(bk_log_level level, const char *event, const bk_kv *fields)
 {
     struct bk__log_line line;
+    const struct bk__task *task = bk__task_current;
     bk_assert(fields != NULL);
-    if (level < bk_log_get_level() || level >= BK_LOG_OFF)
+    if (!bk__log_begin(&line, level, event))
         return;
-    int saved_errno = errno;
-    fill(&line, level, event);
+    if (task != NULL && bk_str_present(task->route))
+        bk__log_line_str(&line, "route", task->route);
     for (const bk_kv *kv = fields; kv->name != NULL; kv++)
         add_field(&line, kv);
-    bk_str text = bk__log_line_end(&line);
-    if (state.sink != NULL)
-        state.sink(level, text, state.data);
-    else
-        write_stderr(text);
-    bk__log_line_fini(&line);
-    errno = saved_errno;
+    bk__log_end(&line, level);
 }

@@ -45,7 +45,8 @@ void bk__log_line_init(struct bk__log_line *line, bk_str start)
     line->text = line->brief;
     line->len = 0;
     line->cap = sizeof(line->brief) - TAIL_ROOM;
-    line->truncated = false;
+    line->truncated = line->bare = false;
+    line->depth = line->skipped = 0;
     bk__log_line_raw(line, start);
 }
 
@@ -67,6 +68,37 @@ static bool plain(char c)
 {
     unsigned char byte = (unsigned char)c;
     return byte >= 0x20 && byte < 0x7f && byte != '"' && byte != '\\';
+}
+
+#define EACH_BYTE(c) (0x0101010101010101u * (c))
+
+/* Marks the high bit of some byte if any is zero. */
+static uint64_t zero_bytes(uint64_t bytes)
+{
+    return (bytes - EACH_BYTE(0x01)) & ~bytes;
+}
+
+/* Eight of them at once; may say no of 0x7f alone, which plain() then decides. */
+static bool all_plain(const char *text)
+{
+    uint64_t bytes;
+    memcpy(&bytes, text, sizeof bytes);
+    uint64_t low = (bytes - EACH_BYTE(0x20)) & ~bytes;
+    uint64_t high = bytes + EACH_BYTE(0x01);
+    uint64_t odd = low | bytes | high | zero_bytes(bytes ^ EACH_BYTE('"')) |
+                   zero_bytes(bytes ^ EACH_BYTE('\\'));
+    return (odd & EACH_BYTE(0x80)) == 0;
+}
+
+/* How many bytes at the beginning of @p text stand for themselves, up to @p max. */
+static size_t plain_length(bk_str text, size_t max)
+{
+    size_t most = text.len < max ? text.len : max, at = 0;
+    while (at + 8 <= most && all_plain(text.ptr + at))
+        at += 8;
+    while (at < most && plain(text.ptr[at]))
+        at++;
+    return at;
 }
 
 static bk_str escape(unsigned char c, char out[6])
@@ -96,9 +128,7 @@ static bk_str escape(unsigned char c, char out[6])
 static bk_str next_piece(bk_str *text, char escaped[6])
 {
     bk_str piece = {text->ptr, 0};
-    size_t taken = 0;
-    while (taken < text->len && taken < RUN_MAX && plain(text->ptr[taken]))
-        taken++;
+    size_t taken = plain_length(*text, RUN_MAX);
     if (taken > 0) {
         piece.len = taken;
     } else if ((unsigned char)text->ptr[0] < 0x80) {
@@ -136,11 +166,15 @@ static void put_quoted(struct bk__log_line *line, bk_str text, size_t max)
 /* Begins a field whose value takes @p len bytes, or at least as many. */
 static bool begin_field(struct bk__log_line *line, const char *name, size_t len)
 {
+    if (line->skipped != 0)
+        return false;
     if (!room(line, NAME_MAX + len + 8)) {
         line->truncated = true;
         return false;
     }
-    put(line, BK_LIT(","));
+    if (!line->bare)
+        put(line, BK_LIT(","));
+    line->bare = false;
     put_quoted(line, bk_str_of(name), NAME_MAX);
     put(line, BK_LIT(":"));
     return true;
@@ -178,6 +212,35 @@ void bk__log_line_f64(struct bk__log_line *line, const char *name, double value)
 void bk__log_line_bool(struct bk__log_line *line, const char *name, bool value)
 {
     field(line, name, value ? BK_LIT("true") : BK_LIT("false"));
+}
+
+void bk__log_line_json(struct bk__log_line *line, const char *name, bk_str json)
+{
+    field(line, name, json);
+}
+
+void bk__log_line_open(struct bk__log_line *line, const char *name)
+{
+    bk_debug_assert(line->depth < BK__LOG_LINE_OBJECTS);
+    if (begin_field(line, name, 1)) {
+        put(line, BK_LIT("{"));
+        line->bare = true;
+    } else {
+        line->skipped++;
+    }
+    line->objects[line->depth++] = name;
+}
+
+/* The brace has its room in the tail's. */
+void bk__log_line_close(struct bk__log_line *line)
+{
+    line->depth--;
+    if (line->skipped != 0) {
+        line->skipped--;
+        return;
+    }
+    put(line, BK_LIT("}"));
+    line->bare = false;
 }
 
 bk_str bk__log_line_end(struct bk__log_line *line)

@@ -10,13 +10,18 @@
 
 #include <backend/base.h>
 
-#define BK__LOG_LINE_MAX ((size_t)16 << 10)
+#define BK__LOG_LINE_MAX     ((size_t)16 << 10)
+#define BK__LOG_LINE_OBJECTS 2
 
 struct bk__log_line {
     char *text; /* brief, or from malloc once that is full */
     size_t len, cap;
     bool truncated;
-    char brief[2048]; /* most lines fit, and fibers have small stacks */
+    bool bare;                                 /* nothing stands in the present object yet */
+    uint8_t depth;                             /* of objects that are open */
+    uint8_t skipped;                           /* of them, that did not fit */
+    const char *objects[BK__LOG_LINE_OBJECTS]; /* their names */
+    char brief[2048];                          /* most lines fit, and fibers have small stacks */
 };
 
 /* Begins with @p start, such as `{"level":30`. */
@@ -27,6 +32,13 @@ void bk__log_line_str(struct bk__log_line *line, const char *name, bk_str value)
 void bk__log_line_i64(struct bk__log_line *line, const char *name, int64_t value);
 void bk__log_line_f64(struct bk__log_line *line, const char *name, double value);
 void bk__log_line_bool(struct bk__log_line *line, const char *name, bool value);
+
+/* What follows stands in the object @p name, which may stand in one other, until it is closed. */
+void bk__log_line_open(struct bk__log_line *line, const char *name);
+void bk__log_line_close(struct bk__log_line *line);
+
+/* Adds a field whose value is JSON already, and of one line. */
+void bk__log_line_json(struct bk__log_line *line, const char *name, bk_str json);
 
 /* Adds what is JSON already, with its comma: whole or not at all. */
 void bk__log_line_raw(struct bk__log_line *line, bk_str json);

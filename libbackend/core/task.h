@@ -14,6 +14,8 @@
 
 #define BK__FIELD_ERRORS_MAX 100
 
+struct bk__trace;
+
 /* What a server behind us said of an error, beside words: for those who look at the cause. */
 struct bk__error_origin {
     char code[24];     /* such as a SQLSTATE, or the first word of an error of Redis */
@@ -31,6 +33,7 @@ struct bk__task {
     bk_str request_id; /* absent outside requests; see bk__task_request_id() */
     void (*identify)(struct bk__task *task); /* makes it; NULL: there is none */
     bk_str route;                            /* the pattern; absent outside requests */
+    const struct bk__trace *trace;           /* see trace.h; NULL outside traces */
 };
 
 /* The running fiber's task; NULL on a thread that runs none. Set by the scheduler at each switch.

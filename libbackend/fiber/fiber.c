@@ -10,6 +10,7 @@
 
 #include <string.h>
 
+#include <backend/arena.h>
 #include <backend/clock.h>
 #include <backend/log.h>
 #include <backend/str.h>
@@ -328,6 +329,15 @@ uint64_t bk_deadline_left_ms(void)
     if (fiber->deadline == BK__NEVER)
         return UINT64_MAX;
     return fiber->deadline > now ? fiber->deadline - now : 0;
+}
+
+bk_str bk_deadline_header(bk_arena *arena)
+{
+    uint64_t left = bk_deadline_left_ms();
+
+    if (left == UINT64_MAX)
+        return (bk_str){NULL, 0};
+    return bk_arena_printf(arena, "%llu", (unsigned long long)left);
 }
 
 bk_fiber *bk_fiber_self(void)

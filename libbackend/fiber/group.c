@@ -159,6 +159,7 @@ void bk_group_spawn(bk_group *group, const char *name, bk_fiber_fn fn, void *dat
     bk__list_push(&group->children, &child->link);
     fiber->task.request_id = bk__task_request_id(&opener->task);
     fiber->task.route = opener->task.route;
+    fiber->task.trace = opener->task.trace;
     bk__fiber_set_deadline(fiber, opener->deadline);
     bk__fiber_on_done(fiber, on_done, child);
     bk__fiber_begin_later(fiber, run, child);

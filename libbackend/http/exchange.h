@@ -36,6 +36,12 @@ struct bk__res_filter {
     bk_err (*piece)(struct bk__res_filter *self, bk_str bytes, bool last, bk_str *out);
 };
 
+/* Wants to hear how a request ended. See bk__req_on_end(). */
+struct bk__req_end {
+    struct bk__req_end *next;
+    void (*fn)(struct bk__req_end *self, bk_req *req);
+};
+
 struct bk_res {
     bk_req *req;
     int status;
@@ -52,6 +58,7 @@ struct bk_res {
     bool broken;  /* a stream that was aborted */
     bool endless; /* a stream that lasts until somebody leaves: that it ends is no failure */
     uint64_t stream_length, stream_sent; /* before the filter */
+    uint64_t sent_bytes;                 /* of the body, as handed to the transport */
     struct bk__res_filter *filter;       /* NULL: none; lives until the answer is sent */
     struct bk__head head;
     bk_pair first_headers[8]; /* what `headers` begins with; not zeroed */
@@ -93,11 +100,13 @@ struct bk_req {
 
     /* Made when asked for. */
     bk_str id;
+    bool id_given;               /* by a peer or by the application: it need not be a UUID */
     bk_str peer, client, scheme; /* absent: not yet asked for */
     bk_pairs query_pairs;
     bool query_parsed;
     struct bk__req_value *values; /* bk_req_set() */
 
+    struct bk__req_end *ends;      /* who hears of its end; the last that asked first */
     const struct bk__raw_ops *raw; /* who has its connection; NULL: it is an ordinary request */
     void *raw_owner;               /* theirs */
 
@@ -141,11 +150,29 @@ void bk__req_drained(bk_req *req);
 void bk__req_released(bk_req *req);
 void bk__req_lost(bk_req *req);
 
+/* Has end->fn called once, on the request's fiber, when the last byte of the answer is with the
+ * kernel or the client is gone; `res.head.status` is what was sent then, 0 if nothing was. It must
+ * not wait. @p end lives in the request's arena. */
+void bk__req_on_end(bk_req *req, struct bk__req_end *end);
+
 /* The address of the socket's other end. */
 bk_str bk__req_peer(bk_req *req);
 
+/* Takes the id from the header field @p lower_case_name where that holds a harmless one and comes
+ * from a trusted peer, or from @p anyone. Returns whether it did. */
+bool bk__req_take_id(bk_req *req, bk_str lower_case_name, bool anyone);
+
+/* Gives it an id, which lives as long as the request. */
+void bk__req_set_id(bk_req *req, bk_str id);
+
+/* Whether @p id is one that others may be asked to repeat: up to 128 of A-Z a-z 0-9 . _ - */
+bool bk__req_id_fits(bk_str id);
+
 /* A header's value as it came; joined in the arena where it came more than once. */
 bk_str bk__req_header(const bk_req *req, bk_str lower_case_name);
+
+/* The same where it comes from bk_app_opts.trusted_proxies, or from @p anyone; else absent. */
+bk_str bk__req_believed_header(bk_req *req, bk_str lower_case_name, bool anyone);
 
 /* Puts what went wrong into the response as application/problem+json (RFC 9457), and a 5xx into the
  * log. */

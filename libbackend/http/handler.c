@@ -187,6 +187,12 @@ static bk_err run(bk_req *req)
     return bk_next_run(&next, req, &req->res);
 }
 
+void bk__req_on_end(bk_req *req, struct bk__req_end *end)
+{
+    end->next = req->ends;
+    req->ends = end;
+}
+
 /* The fiber of a request. */
 static bk_err serve(void *data)
 {
@@ -205,6 +211,8 @@ static bk_err serve(void *data)
     bk__res_finish(&req->res, err);
     if (req->server->meter != NULL)
         bk__meter_count(req->server->meter, req);
+    for (struct bk__req_end *end = req->ends; end != NULL; end = end->next)
+        end->fn(end, req);
     bk__list_remove(&req->link);
     req->server->request_count--;
     req->server->bodies_bytes -= req->body_cap;

@@ -6,16 +6,20 @@
  */
 #include <backend/log.h>
 #include <backend/str.h>
+#include <backend/trace.h>
 
 #include "core/assert.h"
 #include "http/exchange.h"
+#include "http/problem.h"
 #include "http/server.h"
 
 /* Validation failures may be answered by 422 instead of 400. */
-static int status_of(const bk_req *req, bk_err err, size_t fields)
+int bk__problem_status(const bk_req *req, bk_err err)
 {
     int status = bk_err_status(err);
+    size_t fields;
 
+    (void)bk_error_fields(&fields);
     if (err == BK_EINVAL && fields != 0 && req->server->invalid_status != 0)
         return req->server->invalid_status;
     if (err == BK_ECANCELED && req->server->draining)
@@ -24,7 +28,7 @@ static int status_of(const bk_req *req, bk_err err, size_t fields)
 }
 
 /* The link that was recorded first says what happened; later ones say what was being done. */
-static bk_str first_message(bk_err err)
+bk_str bk__problem_message(bk_err err)
 {
     const bk_error_link *link = bk_error_chain();
 
@@ -70,25 +74,56 @@ static bk_str instance(bk_req *req)
 {
     bk_str id = bk_req_id(req);
 
-    if (bk_str_eq(id, bk__req_header(req, BK_LIT("x-request-id"))))
+    if (req->id_given)
         return id;
     return bk_arena_printf(bk_req_arena(req), "urn:uuid:%.*s", BK_PRI(id));
 }
 
-void bk__problem_render(bk_req *req, bk_err err)
+bk_json_writer *bk__problem_begin(bk_req *req, bk_err err, int status)
 {
     bk_res *res = &req->res;
-    size_t count;
-    const bk_field_error *fields = bk_error_fields(&count);
-    int status = status_of(req, err, count);
-    bk_str message = first_message(err);
 
     if (status >= 500 && req->refusal == BK_OK)
         bk__problem_log(req, err);
     bk__res_clear(res);
-    bk_json_writer *w = bk_res_json_writer(res, status);
-    res->type = "application/problem+json";
     res->no_etag = true;
+    if (status == 503 || status == 429) {
+        bool said = bk_str_present(bk_res_get_header(res, "Retry-After"));
+        bk_err fits = said ? BK_OK : bk_res_header(res, "Retry-After", BK_LIT("1"));
+        bk_debug_assert(fits == BK_OK);
+        (void)fits;
+    }
+    return bk_res_json_writer(res, status);
+}
+
+void bk__problem_write_chain(bk_json_writer *w)
+{
+    bk_json_write_key(w, BK_LIT("chain"));
+    bk_json_begin_array(w);
+    for (const bk_error_link *link = bk_error_chain(); link != NULL; link = link->cause) {
+        bk_json_begin_object(w);
+        bk_json_write_key(w, BK_LIT("message"));
+        bk_json_write_str(w, link->message);
+        bk_json_write_key(w, BK_LIT("code"));
+        bk_json_write_str(w, bk_str_of(bk_err_slug(link->code)));
+        bk_json_write_key(w, BK_LIT("file"));
+        bk_json_write_str(w, bk_str_of(link->file));
+        bk_json_write_key(w, BK_LIT("line"));
+        bk_json_write_i64(w, link->line);
+        bk_json_end_object(w);
+    }
+    bk_json_end_array(w);
+}
+
+void bk__problem_write(bk_req *req, bk_err err, bool details)
+{
+    size_t count;
+    const bk_field_error *fields = bk_error_fields(&count);
+    int status = bk__problem_status(req, err);
+    bk_str message = bk__problem_message(err), trace_id = bk_trace_id();
+
+    bk_json_writer *w = bk__problem_begin(req, err, status);
+    req->res.type = "application/problem+json";
     bk_json_begin_object(w);
     bk_json_write_key(w, BK_LIT("type"));
     bk_json_write_str(w, BK_LIT("about:blank"));
@@ -102,13 +137,18 @@ void bk__problem_render(bk_req *req, bk_err err)
     }
     bk_json_write_key(w, BK_LIT("instance"));
     bk_json_write_str(w, instance(req));
+    if (bk_str_present(trace_id)) {
+        bk_json_write_key(w, BK_LIT("trace_id"));
+        bk_json_write_str(w, trace_id);
+    }
     if (status < 500 && count != 0)
         write_fields(w, fields, count);
+    if (details)
+        bk__problem_write_chain(w);
     bk_json_end_object(w);
-    if (status == 503 || status == 429) {
-        bool said = bk_str_present(bk_res_get_header(res, "Retry-After"));
-        bk_err fits = said ? BK_OK : bk_res_header(res, "Retry-After", BK_LIT("1"));
-        bk_debug_assert(fits == BK_OK);
-        (void)fits;
-    }
+}
+
+void bk__problem_render(bk_req *req, bk_err err)
+{
+    bk__problem_write(req, err, false);
 }

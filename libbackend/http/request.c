@@ -204,8 +204,19 @@ bk_str bk_req_host(const bk_req *req)
     return req->host;
 }
 
-/* Ids of others are believed from trusted peers alone, and only when they are harmless. */
-static bool id_fits(bk_str id)
+bk_str bk__req_believed_header(bk_req *req, bk_str name, bool anyone)
+{
+    const struct bk__trust *trust = req->server->trust;
+
+    if (!anyone && trust == NULL)
+        return (bk_str){NULL, 0};
+    bk_str sent = bk__req_header(req, name);
+    if (!bk_str_present(sent) || anyone || bk__trust_has(trust, bk__req_peer(req)))
+        return sent;
+    return (bk_str){NULL, 0};
+}
+
+bool bk__req_id_fits(bk_str id)
 {
     if (id.len == 0 || id.len > 128)
         return false;
@@ -218,19 +229,31 @@ static bool id_fits(bk_str id)
     return true;
 }
 
+void bk__req_set_id(bk_req *req, bk_str id)
+{
+    req->id = id;
+    req->id_given = true;
+    req->fiber->task.request_id = id;
+}
+
+/* Ids of others are believed from trusted peers alone, and only when they are harmless. */
+bool bk__req_take_id(bk_req *req, bk_str lower_case_name, bool anyone)
+{
+    bk_str sent = bk__req_believed_header(req, lower_case_name, anyone);
+
+    if (!bk__req_id_fits(sent))
+        return false;
+    bk__req_set_id(req, sent);
+    return true;
+}
+
 bk_str bk_req_id(bk_req *req)
 {
-    if (bk_str_present(req->id))
+    if (bk_str_present(req->id) || bk__req_take_id(req, BK_LIT("x-request-id"), false))
         return req->id;
-    bk_str sent = bk__req_header(req, BK_LIT("x-request-id"));
-    if (req->server->trust != NULL && id_fits(sent) &&
-        bk__trust_has(req->server->trust, bk__req_peer(req))) {
-        req->id = sent;
-    } else {
-        char *text = bk__arena_get(bk_req_arena(req), BK__UUID_TEXT);
-        bk__uuid7(text);
-        req->id = bk_str_at(text, BK__UUID_TEXT);
-    }
+    char *text = bk__arena_get(bk_req_arena(req), BK__UUID_TEXT);
+    bk__uuid7(text);
+    req->id = bk_str_at(text, BK__UUID_TEXT);
     req->fiber->task.request_id = req->id;
     return req->id;
 }

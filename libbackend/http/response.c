@@ -374,6 +374,7 @@ static void finish_stream(bk_res *res, bk_err err)
         res->broken = true;
         req->transport->abort(req);
     } else {
+        res->sent_bytes += rest.len;
         req->transport->write(req, rest, true);
     }
 }
@@ -393,6 +394,8 @@ void bk__res_finish(bk_res *res, bk_err err)
         } else {
             bk__res_prepare(res, &body);
         }
+        if (!res->head.bodiless)
+            res->sent_bytes = body.len;
         req->transport->respond(req, &res->head, body);
     }
     bk_err waited = bk__req_await(req, false);
@@ -463,6 +466,7 @@ bk_err bk_res_write(bk_res *res, bk_str bytes)
             return bk_fail(BK_ECLOSED, "the client is gone");
     }
     req->drained = false;
+    res->sent_bytes += bytes.len;
     req->transport->write(req, bytes, false);
     bk_err err = bk__req_await(req, true);
     if (req->lost || req->released)
@@ -495,6 +499,7 @@ bk_err bk__res_push(bk_res *res, bk_str piece)
         req->transport->start(req, &res->head);
     }
     req->drained = false;
+    res->sent_bytes += piece.len;
     req->transport->write(req, piece, false);
     bk_err err = bk__req_await(req, true);
     if (req->transport == NULL)
@@ -509,6 +514,7 @@ void bk__res_push_idle(bk_res *res, bk_str piece)
     if (!res->endless || !res->started || req->transport == NULL || !req->drained)
         return;
     req->drained = false;
+    res->sent_bytes += piece.len;
     req->transport->write(req, piece, false);
 }
 
