@@ -10,11 +10,19 @@
  * // {"level":30,"time":1795458600000,"pid":7,"hostname":"web-1","msg":"stock.low",
  * //  "reqId":"0193...","product":42,"left":3}
  * @endcode
+ *
+ * Lines go to standard error, or to a file (bk_log_setup()). The lines that a loop makes in one
+ * turn leave in one write, and a reader that is slow never holds it up: 256 KiB are kept for it,
+ * what is more is dropped and told later, as `log.dropped` with the number of lines.
+ *
+ * bk_app_main() takes the settings from the environment: LOG_LEVEL, LOG_FORMAT (json, pretty),
+ * LOG_FILE, LOG_REDACT (paths with commas between them); and opens the file anew at SIGUSR1.
  */
 #ifndef BACKEND_LOG_H
 #define BACKEND_LOG_H
 
 #include <backend/base.h>
+#include <backend/errors.h>
 
 BK_BEGIN_DECLS
 
@@ -82,6 +90,46 @@ static inline bk_kv bk_kv_secret(const char *name)
     return bk_kv_cstr(name, "***");
 }
 
+/** How lines look. */
+typedef enum bk_log_format {
+    BK_LOG_FORMAT_AUTO = 0, /**< For people on a terminal, else JSON. */
+    BK_LOG_FORMAT_JSON = 1,
+    BK_LOG_FORMAT_PRETTY = 2 /**< For people; in colors on a terminal unless NO_COLOR is set. */
+} bk_log_format;
+
+/** Settings of the process. Zero means default; texts are copied. */
+typedef struct bk_log_opts {
+    const char *levels;        /**< A level for all, and levels for events by their first names:
+                                    "info,pg=debug,pg.pool=off"; the longest that fits counts. Names:
+                                    trace, debug, info, warn, error, fatal, off. Default "info". */
+    const char *const *redact; /**< Paths of fields whose values show as "***": "password",
+                                    "req.headers.referer", "*.token" (of any object, but not of the
+                                    line itself). Ends with NULL. Default: none. */
+    bk_log_format format;      /**< Of standard error, and of the file. */
+    const char   *file;        /**< Append to this file instead. Made with mode 0640. */
+} bk_log_opts;
+
+/**
+ * Sets up the process's logs. Before apps run and before processes are forked; again replaces all
+ * of it.
+ *
+ * @param opts  May be NULL: all defaults.
+ * @return BK_OK; BK_EINVAL for a level or a path that is none, BK_EIO for a file that cannot be
+ *         opened: nothing is changed then.
+ */
+BK_API BK_NODISCARD bk_err bk_log_setup(const bk_log_opts *opts);
+
+/** Opens the log file anew, after it was moved away. Nothing when there is none. False when it
+ *  cannot be opened: lines still go to the old one. @threads Any; also from a signal handler. */
+BK_API bool bk_log_reopen(void);
+
+/** Writes what this thread has kept, as far as its reader takes it. A loop does it at the end of
+ *  each turn. False: some is left. */
+BK_API bool bk_log_flush(void);
+
+/** How many lines this process has dropped. @threads Any. */
+BK_API uint64_t bk_log_dropped(void);
+
 /** Where a line goes. @param line  Complete, with its newline. Borrowed for the call. */
 typedef void (*bk_log_sink_fn)(bk_log_level level, bk_str line, void *data);
 
@@ -89,10 +137,10 @@ typedef void (*bk_log_sink_fn)(bk_log_level level, bk_str line, void *data);
  *  BK_LOG_INFO. Per thread that runs an app; elsewhere per process. */
 BK_API void bk_log_set_level(bk_log_level level);
 
-/** The level in force. */
+/** The lowest level that is written for any event. */
 BK_API bk_log_level bk_log_get_level(void);
 
-/** Sends this thread's lines to @p sink instead of standard error; NULL restores that. */
+/** Sends this thread's lines to @p sink, as JSON and at once; NULL restores what was. */
 BK_API void bk_log_set_sink(bk_log_sink_fn sink, void *data);
 
 /** Writes one line; bk_info() and its sisters are the usual way.

@@ -15,6 +15,7 @@
 #include <unistd.h>
 
 #include "core/assert.h"
+#include "core/log_out.h"
 #include "core/task.h"
 #include "fiber/fiber.h"
 #include "fiber/loop.h"
@@ -65,6 +66,7 @@ static void on_fatal(int number, siginfo_t *info, void *context)
     void *frames[FRAMES];
 
     (void)context;
+    bk__log_out_farewell();
     say("\nfatal: ");
     if (fiber != NULL && (number == SIGSEGV || number == SIGBUS) &&
         bk__stack_guards(fiber->block, info->si_addr))

@@ -12,8 +12,11 @@
 #include <sys/resource.h>
 #include <unistd.h>
 
+#include <backend/log.h>
+
 #include "app/app.h"
 #include "app/crash.h"
+#include "app/main_log.h"
 #include "app/main_migrate.h"
 #include "core/assert.h"
 #include "http/listener.h"
@@ -30,7 +33,13 @@ static void on_stop_signal(int number)
         bk_app_stop(app);
 }
 
-static void catch_stop_signals(bk_app *app)
+static void on_reopen_signal(int number)
+{
+    (void)number;
+    (void)bk_log_reopen();
+}
+
+static void catch_signals(bk_app *app)
 {
     struct sigaction action = {.sa_handler = on_stop_signal, .sa_flags = SA_RESTART};
 
@@ -38,6 +47,8 @@ static void catch_stop_signals(bk_app *app)
     sigemptyset(&action.sa_mask);
     sigaction(SIGINT, &action, NULL);
     sigaction(SIGTERM, &action, NULL);
+    action.sa_handler = on_reopen_signal;
+    sigaction(SIGUSR1, &action, NULL);
 }
 
 static void raise_file_limit(void)
@@ -167,7 +178,7 @@ static int serve(bk_app *app, int argc, char **argv)
     bk__crash_install();
     if (app->server.listeners == NULL && bk_app_listen(app, &opts) != BK_OK)
         return fail(app->name);
-    catch_stop_signals(app);
+    catch_signals(app);
     print_urls(app);
     bk_err err = bk_app_run(app);
     stopped_by_signal = NULL; /* one more signal finds nothing left to stop */
@@ -187,7 +198,9 @@ int bk_app_main(bk_app *app, int argc, char **argv)
     bool named = argc > 1 && argv[1][0] != '-';
     int status;
 
-    if (strcmp(command, "serve") == 0) {
+    if (bk__main_log() != BK_OK) {
+        status = fail(app->name);
+    } else if (strcmp(command, "serve") == 0) {
         status = serve(app, argc - named, argv + named);
     } else if (strcmp(command, "routes") == 0) {
         bk_router_walk(app->router, print_route, NULL);

@@ -14,6 +14,7 @@
 
 #include <backend/str.h>
 
+#include "core/log_out.h"
 #include "core/task.h"
 
 #define FRAMES_MAX 64
@@ -44,6 +45,7 @@ void bk__assert_fail(const char *file, int line, const char *function, const cha
     void *frames[FRAMES_MAX];
     const struct bk__task *task = bk__task_current;
 
+    bk__log_out_farewell();
     say("%s:%d: %s: this must not happen: %s\n", file, line, function, what);
     if (task != NULL) {
         bk_str name = or_dash(bk_str_of(task->name));

@@ -19,6 +19,9 @@
  * task's ids. False: the event is not logged at this level; @p line is not to be touched then. */
 bool bk__log_begin(struct bk__log_line *line, bk_log_level level, const char *event);
 
+/* What bk_log_setup() was told last; borrowed for as long as the process. */
+bk_log_opts bk__log_opts(void);
+
 /* Sends it on its way. */
 void bk__log_end(struct bk__log_line *line, bk_log_level level);
 

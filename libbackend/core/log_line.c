@@ -10,6 +10,7 @@
 #include <stdlib.h>
 
 #include "core/assert.h"
+#include "core/log_rules.h"
 #include "core/number.h"
 #include "core/utf8.h"
 
@@ -40,13 +41,14 @@ static void put(struct bk__log_line *line, bk_str text)
     line->len += text.len;
 }
 
-void bk__log_line_init(struct bk__log_line *line, bk_str start)
+void bk__log_line_init(struct bk__log_line *line, bk_str start, const struct bk__log_redact *redact)
 {
     line->text = line->brief;
     line->len = 0;
     line->cap = sizeof(line->brief) - TAIL_ROOM;
     line->truncated = line->bare = false;
     line->depth = line->skipped = 0;
+    line->redact = redact;
     bk__log_line_raw(line, start);
 }
 
@@ -180,8 +182,16 @@ static bool begin_field(struct bk__log_line *line, const char *name, size_t len)
     return true;
 }
 
+static bool hides(const struct bk__log_line *line, const char *name)
+{
+    return bk__unlikely(line->redact != NULL) &&
+           bk__log_redact_hides(line->redact, line->objects, line->depth, name);
+}
+
 static void field(struct bk__log_line *line, const char *name, bk_str json)
 {
+    if (hides(line, name))
+        json = BK_LIT("\"***\"");
     if (begin_field(line, name, json.len))
         put(line, json);
 }
@@ -190,6 +200,8 @@ void bk__log_line_str(struct bk__log_line *line, const char *name, bk_str value)
 {
     if (!bk_str_present(value))
         field(line, name, BK_LIT("null"));
+    else if (hides(line, name))
+        field(line, name, value);
     else if (begin_field(line, name, 2))
         put_quoted(line, value, VALUE_MAX);
 }

@@ -13,6 +13,8 @@
 #define BK__LOG_LINE_MAX     ((size_t)16 << 10)
 #define BK__LOG_LINE_OBJECTS 2
 
+struct bk__log_redact;
+
 struct bk__log_line {
     char *text; /* brief, or from malloc once that is full */
     size_t len, cap;
@@ -21,11 +23,14 @@ struct bk__log_line {
     uint8_t depth;                             /* of objects that are open */
     uint8_t skipped;                           /* of them, that did not fit */
     const char *objects[BK__LOG_LINE_OBJECTS]; /* their names */
+    const struct bk__log_redact *redact;       /* NULL: every field shows */
     char brief[2048];                          /* most lines fit, and fibers have small stacks */
 };
 
-/* Begins with @p start, such as `{"level":30`. */
-void bk__log_line_init(struct bk__log_line *line, bk_str start);
+/* Begins with @p start, such as `{"level":30`. Fields that @p redact hides show as "***"; it may be
+ * NULL. */
+void bk__log_line_init(struct bk__log_line *line, bk_str start,
+                       const struct bk__log_redact *redact);
 
 /* Adds `,"name":` and the value; an absent text is null, and so is a number that JSON lacks. */
 void bk__log_line_str(struct bk__log_line *line, const char *name, bk_str value);

@@ -15,12 +15,14 @@
 #include <unistd.h>
 
 #include "core/assert.h"
+#include "core/log_out.h"
 #include "fiber/fiber.h"
 #include "fiber/offload.h"
 #include "fiber/timer.h"
 #include "fiber/watch.h"
 
 #define TRIM_INTERVAL_MS 10000
+#define LOG_RETRY_MS     50 /* while somebody does not read our log */
 
 _Thread_local struct bk_loop *bk__loop_current
     __attribute__((tls_model("initial-exec"), visibility("hidden")));
@@ -115,6 +117,7 @@ struct bk_loop *bk__loop_new(const struct bk__loop_opts *opts)
     loop->watches = listen_to(loop, loop->watch_epoll, on_watches);
     bk__loop_current = loop;
     bk__clock_current = &loop->clock;
+    bk__log_out_open();
     loop->trim_timer.fn = on_trim;
     if (!opts->virtual_clock)
         bk__timer_set(loop, &loop->trim_timer, loop->clock.now_ms + TRIM_INTERVAL_MS);
@@ -163,6 +166,7 @@ void bk__loop_free(struct bk_loop *loop)
     free_recycled_buffers();
     bk__stacks_fini(&loop->stacks);
     pthread_mutex_destroy(&loop->post_lock);
+    bk__log_out_close();
     bk__loop_current = NULL;
     bk__clock_current = NULL;
     free(loop);
@@ -253,6 +257,8 @@ bool bk__loop_turn(struct bk_loop *loop, uint64_t max_wait_ms)
 
     any |= run_timers(loop);
     any |= run_put_off(loop);
+    if (!bk__log_out_flush() && max_wait_ms > LOG_RETRY_MS)
+        max_wait_ms = LOG_RETRY_MS;
     if (h2o_evloop_run(loop->evloop, time_to_sleep(loop, any ? 0 : max_wait_ms)) != 0)
         bk_assert(errno == EINTR);
     bk__clock_renew(&loop->clock);

@@ -3,6 +3,8 @@
  *
  *   build-release/tests/bench/middleware
  *
+ * Log lines go to /tmp/bk-bench.log, by the way that they take in service.
+ *
  * GET / of an app with the middleware and of one without, turn by turn, through the test transport
  * (no socket; the answer is copied); the difference of the best rounds. A middleware that adds
  * headers pays for their copies in the test client, too.
@@ -11,12 +13,14 @@
 #include <malloc.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <unistd.h>
 
 #include <backend/backend.h>
 #include <backend/testing.h>
 
 #define REQUESTS 2000
 #define ROUNDS   41
+#define LOG_FILE "/tmp/bk-bench.log"
 
 static const char secret[] = "a secret of at least thirty-two bytes";
 
@@ -104,6 +108,39 @@ static bk_middleware metrics(bk_app *app)
     return bk_mw(pass, NULL);
 }
 
+static bk_middleware request_id(bk_app *app)
+{
+    return bk_mw_request_id(app, NULL);
+}
+
+static bk_middleware access_log(bk_app *app)
+{
+    return bk_mw_access_log(app, NULL);
+}
+
+static bk_middleware trace(bk_app *app)
+{
+    return bk_mw_trace(app, NULL);
+}
+
+static bk_middleware timeout(bk_app *app)
+{
+    return bk_mw_timeout(app, &(bk_mw_timeout_opts){.timeout_ms = 2000});
+}
+
+static bk_middleware recover(bk_app *app)
+{
+    return bk_mw_recover(app, NULL);
+}
+
+/* What most services have outermost. */
+static bk_middleware observe(bk_app *app)
+{
+    bk_use(bk_app_router(app), bk_mw_request_id(app, NULL));
+    bk_use(bk_app_router(app), bk_mw_trace(app, NULL));
+    return bk_mw_access_log(app, NULL);
+}
+
 static char bearer[512];
 
 static bk_pair from_browser[] = {
@@ -161,6 +198,12 @@ static const struct row {
     bk_handler handler;
     bk_desc_fn query;
 } rows[] = {
+    {"request id, echoed", request_id, "/", hello, NULL},
+    {"trace, a new one", trace, "/", hello, NULL},
+    {"access log, to a file", access_log, "/", hello, NULL},
+    {"request id, trace and access log", observe, "/", hello, NULL},
+    {"timeout", timeout, "/", hello, NULL},
+    {"recover", recover, "/", hello, NULL},
     {"load shedding", shed, "/", hello, NULL},
     {"rate limit, by address", rate_limit, "/", hello, NULL},
     {"security headers (13)", security_headers, "/", hello, NULL},
@@ -186,6 +229,7 @@ static double ask(const struct row *row, bool with)
     bk_get(bk_app_router(app), "/", with ? row->handler : hello,
            &(bk_route_opts){.query = row->query});
     bk_test *test = bk_test_new(app, NULL);
+    bk_log_set_sink(NULL, NULL); /* lines go their usual way, not into the test */
     uint64_t begun = bk_now_ns();
     for (int i = 0; i < REQUESTS; i++) {
         bk_test_res *res =
@@ -208,6 +252,8 @@ static double least(double a, double b)
 
 int main(void)
 {
+    if (bk_log_setup(&(bk_log_opts){.file = LOG_FILE}) != BK_OK)
+        return 1;
     mallopt(M_TRIM_THRESHOLD, INT_MAX); /* no page is given back and faulted in again */
     mallopt(M_MMAP_THRESHOLD, INT_MAX);
     for (size_t i = 0; i < sizeof rows / sizeof rows[0]; i++) {
@@ -220,5 +266,6 @@ int main(void)
         printf("| %s | %.0f |\n", rows[i].name, with - without);
         fflush(stdout);
     }
+    unlink(LOG_FILE);
     return 0;
 }

@@ -31,7 +31,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
     bk_arena *arena = bk_arena_new();
     struct bk__log_line line;
-    bk__log_line_init(&line, BK_LIT("{\"level\":30"));
+    bk__log_line_init(&line, BK_LIT("{\"level\":30"), NULL);
     for (size_t repeat = size != 0 ? data[0] : 0; repeat < 256; repeat += 64)
         add_fields(&line, arena, bk_str_at((const char *)data, size));
 

@@ -13,13 +13,14 @@
 #include <backend/str.h>
 
 #include "core/log_line.h"
+#include "core/log_rules.h"
 
 static struct bk__log_line line;
 
 static int set_up(void **state)
 {
     (void)state;
-    bk__log_line_init(&line, BK_LIT("{\"level\":30"));
+    bk__log_line_init(&line, BK_LIT("{\"level\":30"), NULL);
     return 0;
 }
 
@@ -121,7 +122,7 @@ static void test_a_cut_never_falls_within_a_character(void **state)
     for (size_t before = 0; before < 8; before++) {
         static char text[8192];
         bk__log_line_fini(&line);
-        bk__log_line_init(&line, BK_LIT("{\"level\":30"));
+        bk__log_line_init(&line, BK_LIT("{\"level\":30"), NULL);
         memset(text, 'x', before);
         for (size_t i = before; i + 4 <= sizeof(text); i += 4)
             memcpy(text + i, "\xf0\x9f\x98\x80", 4);
@@ -139,7 +140,7 @@ static void test_a_line_never_exceeds_its_limit(void **state)
     memset(quotes, 1, sizeof(quotes)); /* six bytes each when written */
     for (size_t size = 1; size < sizeof(quotes); size += 97) {
         bk__log_line_fini(&line);
-        bk__log_line_init(&line, BK_LIT("{\"level\":30"));
+        bk__log_line_init(&line, BK_LIT("{\"level\":30"), NULL);
         for (int i = 0; i < 1000; i++) {
             char name[32];
             snprintf(name, sizeof(name), "field%d", i);
@@ -166,6 +167,80 @@ static void test_a_long_name_is_cut_too(void **state)
 
 #define LINE_TEST(claim) cmocka_unit_test_setup_teardown(claim, set_up, tear_down)
 
+static void test_fields_may_stand_in_objects(void **state)
+{
+    (void)state;
+    bk__log_line_i64(&line, "a", 1);
+    bk__log_line_open(&line, "req");
+    bk__log_line_str(&line, "id", BK_LIT("r"));
+    bk__log_line_open(&line, "headers");
+    bk__log_line_close(&line);
+    bk__log_line_json(&line, "n", BK_LIT("0.5"));
+    bk__log_line_close(&line);
+    bk__log_line_bool(&line, "b", true);
+    assert_line(
+        "{\"level\":30,\"a\":1,\"req\":{\"id\":\"r\",\"headers\":{},\"n\":0.5},\"b\":true}\n");
+}
+
+static void test_an_object_that_does_not_fit_is_left_out_whole(void **state)
+{
+    (void)state;
+    static char much[4096];
+    char name[] = "a0";
+
+    memset(much, 'x', sizeof much);
+    for (; name[1] < '4'; name[1]++)
+        bk__log_line_str(&line, name, bk_str_at(much, 4000));
+    bk__log_line_str(&line, "b", bk_str_at(much, 200));
+    bk__log_line_open(&line, "req");
+    bk__log_line_open(&line, "headers");
+    bk__log_line_i64(&line, "n", 1);
+    bk__log_line_close(&line);
+    bk__log_line_close(&line);
+    cJSON *json = read_line();
+    assert_true(cJSON_IsTrue(cJSON_GetObjectItem(json, "truncated")));
+    cJSON_Delete(json);
+}
+
+static void test_hidden_fields_are_hidden_in_objects_too(void **state)
+{
+    (void)state;
+    static const char *const paths[] = {"req.headers.cookie", NULL};
+    struct bk__log_redact redact;
+
+    assert_int_equal(bk__log_redact_read(paths, &redact), BK_OK);
+    bk__log_line_init(&line, BK_LIT("{\"level\":30"), &redact);
+    bk__log_line_str(&line, "cookie", BK_LIT("a"));
+    bk__log_line_open(&line, "req");
+    bk__log_line_open(&line, "headers");
+    bk__log_line_str(&line, "cookie", BK_LIT("b"));
+    bk__log_line_close(&line);
+    bk__log_line_close(&line);
+    assert_line("{\"level\":30,\"cookie\":\"a\",\"req\":{\"headers\":{\"cookie\":\"***\"}}}\n");
+}
+
+/* Eight bytes are looked at at a time: each place, and each byte. */
+static void test_every_byte_is_written_right_wherever_it_stands(void **state)
+{
+    (void)state;
+    char text[25];
+
+    for (int byte = 1; byte < 128; byte++) {
+        for (int place = 0; place < 24; place++) {
+            memset(text, 'x', 24);
+            text[24] = '\0';
+            text[place] = (char)byte;
+            bk__log_line_init(&line, BK_LIT("{\"level\":30"), NULL);
+            bk__log_line_str(&line, "s", bk_str_at(text, 24));
+            cJSON *json = read_line();
+            assert_string_equal(cJSON_GetStringValue(cJSON_GetObjectItem(json, "s")), text);
+            cJSON_Delete(json);
+            bk__log_line_fini(&line);
+        }
+    }
+    bk__log_line_init(&line, BK_LIT("{\"level\":30"), NULL);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -178,6 +253,10 @@ int main(void)
         LINE_TEST(test_a_cut_never_falls_within_a_character),
         LINE_TEST(test_a_line_never_exceeds_its_limit),
         LINE_TEST(test_a_long_name_is_cut_too),
+        LINE_TEST(test_fields_may_stand_in_objects),
+        LINE_TEST(test_an_object_that_does_not_fit_is_left_out_whole),
+        LINE_TEST(test_hidden_fields_are_hidden_in_objects_too),
+        LINE_TEST(test_every_byte_is_written_right_wherever_it_stands),
     };
     return cmocka_run_group_tests_name("core/log_line", tests, NULL, NULL);
 }

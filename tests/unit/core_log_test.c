@@ -291,6 +291,85 @@ static void test_a_sink_may_log(void **state)
     assert_int_equal(depth, 3);
 }
 
+static void test_levels_may_differ_by_event(void **state)
+{
+    (void)state;
+    struct bk__clock clock = {.is_virtual = true};
+    int calls = 0;
+
+    assert_int_equal(bk_log_setup(&(bk_log_opts){.levels = "warn,pg=debug,pg.pool=off"}), BK_OK);
+    assert_int_equal(bk_log_get_level(), BK_LOG_DEBUG);
+    bk_info("redis.up", count_call(&calls));
+    assert_int_equal(lines, 0);
+    bk_debug("pg.slow", count_call(&calls));
+    assert_int_equal(lines, 1);
+    bk_error("pg.pool.full", count_call(&calls));
+    assert_int_equal(lines, 1);
+
+    bk__clock_current = &clock;
+    bk_log_set_level(BK_LOG_ERROR); /* this app's, of what no rule is about */
+    bk_warn("redis.down", count_call(&calls));
+    assert_int_equal(lines, 1);
+    bk_debug("pg.slow", count_call(&calls));
+    assert_int_equal(lines, 2);
+    bk__clock_current = NULL;
+
+    assert_int_equal(bk_log_setup(NULL), BK_OK);
+    assert_int_equal(bk_log_get_level(), BK_LOG_INFO);
+    bk_debug("pg.slow", count_call(&calls));
+    assert_int_equal(lines, 2);
+}
+
+static void test_fields_can_be_hidden(void **state)
+{
+    (void)state;
+    static const char *const paths[] = {"password", "count", "nothing", "price", "hot", NULL};
+
+    assert_int_equal(bk_log_setup(&(bk_log_opts){.redact = paths}), BK_OK);
+    bk_info("user.new", bk_kv_cstr("name", "ann"), bk_kv_cstr("password", "hunter2"),
+            bk_kv_i64("count", 7), bk_kv_cstr("nothing", NULL), bk_kv_f64("price", 1.5),
+            bk_kv_bool("hot", true));
+    assert_null(strstr(captured, "hunter2"));
+    assert_non_null(strstr(captured, "\"name\":\"ann\",\"password\":\"***\",\"count\":\"***\","
+                                     "\"nothing\":\"***\",\"price\":\"***\",\"hot\":\"***\"}"));
+    assert_int_equal(bk_log_setup(NULL), BK_OK);
+    bk_info("user.new", bk_kv_cstr("password", "hunter2"));
+    assert_non_null(strstr(captured, "hunter2"));
+}
+
+static void log_pretty(void)
+{
+    bk_log_set_sink(NULL, NULL);
+    assert_int_equal(bk_log_setup(&(bk_log_opts){.format = BK_LOG_FORMAT_PRETTY}), BK_OK);
+    bk_info("stock.low", bk_kv_i64("n", 1));
+    assert_int_equal(bk_log_setup(&(bk_log_opts){.format = BK_LOG_FORMAT_JSON}), BK_OK);
+    bk_info("stock.low", bk_kv_i64("n", 2));
+    assert_int_equal(bk_log_setup(NULL), BK_OK);
+    bk_info("stock.low", bk_kv_i64("n", 3)); /* a pipe is no terminal */
+}
+
+static void test_lines_may_be_for_people(void **state)
+{
+    (void)state;
+    with_stderr_captured(log_pretty);
+    assert_null(strchr(captured, '\033'));
+    assert_non_null(strstr(captured, " INFO  stock.low n=1\n{\"level\":30,"));
+    assert_non_null(strstr(captured, "\"n\":2}\n{\"level\":30,"));
+}
+
+static void test_a_setup_that_is_wrong_changes_nothing(void **state)
+{
+    (void)state;
+    static const char *const paths[] = {"a..b", NULL};
+
+    assert_int_equal(bk_log_setup(&(bk_log_opts){.levels = "error"}), BK_OK);
+    assert_int_equal(bk_log_setup(&(bk_log_opts){.redact = paths}), BK_EINVAL);
+    assert_int_equal(bk_log_setup(&(bk_log_opts){.format = (bk_log_format)9}), BK_EINVAL);
+    bk_error_clear();
+    assert_int_equal(bk_log_get_level(), BK_LOG_ERROR);
+    assert_int_equal(bk_log_setup(NULL), BK_OK);
+}
+
 #define LOG_TEST(claim) cmocka_unit_test_setup_teardown(claim, set_up, tear_down)
 
 int main(void)
@@ -306,6 +385,10 @@ int main(void)
         LOG_TEST(test_a_torn_line_does_not_spoil_the_next),
         LOG_TEST(test_a_child_process_says_its_own_pid),
         LOG_TEST(test_a_sink_may_log),
+        LOG_TEST(test_levels_may_differ_by_event),
+        LOG_TEST(test_fields_can_be_hidden),
+        LOG_TEST(test_lines_may_be_for_people),
+        LOG_TEST(test_a_setup_that_is_wrong_changes_nothing),
     };
     return cmocka_run_group_tests_name("core/log", tests, NULL, NULL);
 }
