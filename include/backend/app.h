@@ -146,7 +146,8 @@ BK_API void bk_app_stop(bk_app *app);
  *
  * Subcommands: `serve` (default) with `--host`, `--port`, `--unix`, `--tls-cert`, `--tls-key`,
  * which also come from the environment (HOST, PORT, TLS_CERT, TLS_KEY); `routes` lists the routes;
- * `--help`. Each listener's URL is printed on standard output.
+ * `--help`. Each listener's URL is printed on standard output. The log's settings come from the
+ * environment as well (backend/log.h).
  *
  * @param app  Taken: it is freed in the end.
  * @return What main() should: 0 after a clean stop, 1 for a failure, 2 for a wrong command line.

@@ -76,7 +76,10 @@ static int help(const bk_app *app, FILE *out, int status)
             "  --port N          0 takes a free one (PORT; default 8080)\n"
             "  --unix PATH       a unix socket instead\n"
             "  --tls-cert FILE   PEM with the certificate chain: HTTPS, HTTP/2 by ALPN (TLS_CERT)\n"
-            "  --tls-key FILE    PEM with the key (TLS_KEY; default: in the certificate's file)\n",
+            "  --tls-key FILE    PEM with the key (TLS_KEY; default: in the certificate's file)\n"
+            "\n"
+            "environment, for the log: LOG_LEVEL (info, or info,pg=debug), LOG_FORMAT (json, pretty),\n"
+            "LOG_FILE (opened anew at SIGUSR1), LOG_REDACT (paths of fields, with commas)\n",
             app->name);
     return status;
 }
