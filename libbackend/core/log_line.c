@@ -66,10 +66,17 @@ void bk__log_line_raw(struct bk__log_line *line, bk_str json)
         line->truncated = true;
 }
 
+/* What stands for itself in a JSON string, of ASCII: all but controls, the quote, the backslash. */
+static const bool plain_bytes[256] = {
+    [' '] = true,
+    ['!'] = true,
+    ['#' ... '['] = true,
+    [']' ... '~'] = true,
+};
+
 static bool plain(char c)
 {
-    unsigned char byte = (unsigned char)c;
-    return byte >= 0x20 && byte < 0x7f && byte != '"' && byte != '\\';
+    return plain_bytes[(unsigned char)c];
 }
 
 #define EACH_BYTE(c) (0x0101010101010101u * (c))
@@ -152,6 +159,15 @@ static bk_str next_piece(bk_str *text, char escaped[6])
 static void put_quoted(struct bk__log_line *line, bk_str text, size_t max)
 {
     char escaped[6];
+    if (bk__likely(text.len <= max && room(line, text.len + 2) &&
+                   plain_length(text, text.len) == text.len)) {
+        char *at = line->text + line->len;
+        *at = '"';
+        memcpy(at + 1, text.ptr, text.len);
+        at[text.len + 1] = '"';
+        line->len += text.len + 2;
+        return;
+    }
     put(line, BK_LIT("\""));
     while (text.len > 0) {
         bk_str piece = next_piece(&text, escaped);
@@ -163,6 +179,24 @@ static void put_quoted(struct bk__log_line *line, bk_str text, size_t max)
         max -= piece.len;
     }
     put(line, BK_LIT("\""));
+}
+
+/* Adds `"name":`, which has room. Most names are short and plain. */
+static void put_name(struct bk__log_line *line, const char *name)
+{
+    char *at = line->text + line->len;
+    size_t len = 0;
+    *at++ = '"';
+    while (len < NAME_MAX && plain(name[len]))
+        *at++ = name[len++];
+    if (bk__likely(name[len] == '\0')) {
+        *at++ = '"';
+        *at++ = ':';
+        line->len = (size_t)(at - line->text);
+        return;
+    }
+    put_quoted(line, bk_str_of(name), NAME_MAX);
+    put(line, BK_LIT(":"));
 }
 
 /* Begins a field whose value takes @p len bytes, or at least as many. */
@@ -177,8 +211,7 @@ static bool begin_field(struct bk__log_line *line, const char *name, size_t len)
     if (!line->bare)
         put(line, BK_LIT(","));
     line->bare = false;
-    put_quoted(line, bk_str_of(name), NAME_MAX);
-    put(line, BK_LIT(":"));
+    put_name(line, name);
     return true;
 }
 

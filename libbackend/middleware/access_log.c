@@ -13,6 +13,7 @@
 #include <backend/str.h>
 
 #include "core/arena.h"
+#include "core/assert.h"
 #include "core/log.h"
 #include "core/number.h"
 #include "http/exchange.h"
@@ -29,9 +30,15 @@ static const char *const secret_names[] = {
 static const char *const secret_headers[] = {"authorization", "proxy-authorization", "cookie",
                                              "x-api-key",     "x-csrf-token",        NULL};
 
+enum {
+    SKIP_MAX = 64
+};
+
 struct access_log {
     bk_mw_access_log_opts opts; /* defaults filled in */
     uint32_t unsampled;         /* since the last that was logged */
+    size_t skip_count;
+    bk_str skip[SKIP_MAX]; /* opts.skip, measured: each request is compared with all */
 };
 
 /* A request that is being served, in its arena. */
@@ -135,11 +142,19 @@ static void add_response(struct bk__log_line *line, const bk_res *res, int statu
 
 /* --- when ------------------------------------------------------------------------------------- */
 
+static bool is_skipped(const struct access_log *self, bk_str path)
+{
+    for (size_t i = 0; i < self->skip_count; i++)
+        if (bk_str_eq(path, self->skip[i]))
+            return true;
+    return false;
+}
+
 static bool is_wanted(struct access_log *self, const bk_req *req, int status)
 {
     if (req->lost || status >= 400)
         return true;
-    if (is_among(self->opts.skip, req->path))
+    if (is_skipped(self, req->path))
         return false;
     if (++self->unsampled < self->opts.sample_one_in)
         return false;
@@ -193,5 +208,11 @@ bk_middleware bk_mw_access_log(bk_app *app, const bk_mw_access_log_opts *opts)
         self->opts.skip = health_paths;
     if (self->opts.secret_query == NULL)
         self->opts.secret_query = secret_names;
+    for (const char *const *path = self->opts.skip; *path != NULL; path++) {
+        if (self->skip_count == SKIP_MAX)
+            bk__setup_error(__FILE__, __LINE__, "bk_mw_access_log: more than %d paths to skip",
+                            SKIP_MAX);
+        self->skip[self->skip_count++] = bk_str_of(*path);
+    }
     return bk_mw(run, self);
 }

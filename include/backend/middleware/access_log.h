@@ -35,9 +35,9 @@ BK_BEGIN_DECLS
 
 /** Settings. Zero means default. Lists end with NULL, and are borrowed as long as the app. */
 typedef struct bk_mw_access_log_opts {
-    const char *const *skip; /**< Paths of which only failures (400 and above) are logged. Default:
-                                  /livez, /readyz, /startupz, /healthz, /health, /live, /ready, /up,
-                                  /metrics. */
+    const char *const *skip; /**< Up to 64 paths of which only failures (400 and above) are logged.
+                                Default: /livez, /readyz, /startupz, /healthz, /health, /live,
+                                /ready, /up, /metrics. */
     uint32_t sample_one_in;  /**< Of answers below 400, log one in so many. Default 1: all. */
     bool     warn_client_error; /**< Answers of 400 to 499 are warnings. Default: they are info. */
     bool     no_query;          /**< Leave the query out of the url. */
