@@ -16,7 +16,7 @@
 #include "core/assert.h"
 #include "core/encode.h"
 
-#define BLOCK_SIZE 256
+#define BLOCK_SIZE 1024 /* some 30 requests, each with an id and a trace */
 
 static _Thread_local struct {
     unsigned char bytes[BLOCK_SIZE];
