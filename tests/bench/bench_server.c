@@ -2,7 +2,7 @@
  * bench_server.c: what is measured beside the peers, and what tests talk to.
  *
  *   bench-server --port N --workers W [--tls-port N --tls-cert FILE --tls-key FILE]
- *                [--no-l1] [--l1-kib N] [--access-log FILE]
+ *                [--no-l1] [--l1-kib N] [--stack none|observed|default] [--log FILE]
  *
  * DATABASE_URL names the database, REDIS_URL the cache, JWT_SECRET (at least 32 bytes) signs
  * tokens.
@@ -26,6 +26,7 @@
 #include "bench_auth.h"
 #include "bench_db.h"
 #include "bench_realtime.h"
+#include "bench_stack.h"
 
 #define WORKERS_MAX 64
 
@@ -38,7 +39,7 @@ struct settings {
     bool no_l1;
     int l1_kib; /* 0: the default */
     const char *tls_cert, *tls_key;
-    const char *access_log; /* with it: request ids, traces and a line a request; NULL: none */
+    const char *stack, *log; /* see bench_stack.h */
 };
 
 /* --- handlers --------------------------------------------------------------------------------- */
@@ -160,24 +161,12 @@ static bk_cache *make_cache(bk_app *app, const struct settings *settings)
 }
 
 /* What the workers share is made before they are. */
-/* What the three cost that most services have outermost. */
-static void observe(bk_app *app, const char *file)
-{
-    bk_router *root = bk_app_router(app);
-
-    if (bk_log_setup(&(bk_log_opts){.file = file}) != BK_OK)
-        die(file);
-    bk_use(root, bk_mw_request_id(app, NULL));
-    bk_use(root, bk_mw_trace(app, NULL));
-    bk_use(root, bk_mw_access_log(app, NULL));
-}
-
 static bk_app *make_app(const struct settings *settings)
 {
     bk_app *app = bk_app_new(&(bk_app_opts){.name = "bench"});
 
-    if (settings->access_log != NULL)
-        observe(app, settings->access_log);
+    if (!bench_stack_use(app, settings->stack, settings->log))
+        die(settings->stack);
     bk_router *signed_in = bench_auth_group(app, settings->secret);
     add_routes(bk_app_router(app));
     bench_realtime_routes(app);
@@ -274,17 +263,15 @@ static int number(const char *text, int max)
 static struct settings read_settings(int argc, char **argv)
 {
     static const struct option options[] = {
-        {"port", required_argument, NULL, 'p'},
-        {"workers", required_argument, NULL, 'w'},
-        {"tls-port", required_argument, NULL, 't'},
-        {"tls-cert", required_argument, NULL, 'c'},
-        {"tls-key", required_argument, NULL, 'k'},
-        {"no-l1", no_argument, NULL, 'n'},
-        {"l1-kib", required_argument, NULL, 'l'},
-        {"access-log", required_argument, NULL, 'a'},
-        {NULL, 0, NULL, 0},
+        {"port", required_argument, NULL, 'p'},     {"workers", required_argument, NULL, 'w'},
+        {"tls-port", required_argument, NULL, 't'}, {"tls-cert", required_argument, NULL, 'c'},
+        {"tls-key", required_argument, NULL, 'k'},  {"no-l1", no_argument, NULL, 'n'},
+        {"l1-kib", required_argument, NULL, 'l'},   {"stack", required_argument, NULL, 's'},
+        {"log", required_argument, NULL, 'g'},      {NULL, 0, NULL, 0},
     };
     struct settings settings = {.port = 8080,
+                                .stack = "none",
+                                .log = "/dev/null",
                                 .workers = 1,
                                 .database = getenv("DATABASE_URL"),
                                 .redis = getenv("REDIS_URL"),
@@ -311,8 +298,11 @@ static struct settings read_settings(int argc, char **argv)
         case 'n':
             settings.no_l1 = true;
             break;
-        case 'a':
-            settings.access_log = optarg;
+        case 's':
+            settings.stack = optarg;
+            break;
+        case 'g':
+            settings.log = optarg;
             break;
         case 'l':
             settings.l1_kib = number(optarg, 1 << 30);
