@@ -120,6 +120,10 @@ enum {
 /** What this worker does: a set of BK_ROLE_. Both, unless a supervisor has divided the work. */
 BK_API unsigned bk_app_roles(const bk_app *app);
 
+/** Whether the app, or the service that this worker belongs to, is on its way out: readiness should
+ *  say no. @threads Any. */
+BK_API bool bk_app_draining(const bk_app *app);
+
 /** Opens a socket; connections are taken once the app runs. Before bk_app_run(). Several are fine.
  *  @return BK_OK; BK_EIO with a chain that says which address, certificate or file, and why. */
 BK_API BK_NODISCARD bk_err bk_app_listen(bk_app *app, const bk_listen_opts *opts);
@@ -140,14 +144,40 @@ BK_API BK_NODISCARD bk_err bk_app_run(bk_app *app);
  * signal handler. */
 BK_API void bk_app_stop(bk_app *app);
 
+/** A subcommand of the program. @param argv  argv[0] is its name; argv[argc] is NULL.
+ *  @return The exit status: 0 done, 1 failed, 2 for a wrong command line. */
+typedef int (*bk_command_fn)(bk_app *app, int argc, char **argv, void *data);
+
+/**
+ * Adds a subcommand to those of bk_app_main(), before that is called: `PROGRAM name ...` runs @p fn
+ * on no fiber, with nothing started. What needs a pool or waits goes through bk_app_call().
+ *
+ * @param name  Not one of bk_app_main()'s own, and new. Borrowed.
+ * @param help  One line for `--help`. Borrowed.
+ */
+BK_API void bk_app_command(bk_app *app, const char *name, const char *help, bk_command_fn fn,
+                           void *data);
+
+/**
+ * For subcommands: starts the app's parts (pools, Redis, caches; not on_worker_start), runs
+ * `fn(data)` on a fiber, and stops them again. Nothing is listened on. The app must not be running.
+ *
+ * @param name  For logs. Borrowed.
+ * @return What @p fn returned, with its chain; what the start of a part returned.
+ */
+BK_API BK_NODISCARD bk_err bk_app_call(bk_app *app, const char *name, bk_err (*fn)(void *data),
+                                       void *data);
+
 /**
  * The whole life of a program: reads the command line, listens, handles SIGINT and SIGTERM, reports
- * crashes with fiber, route and request id, and runs.
+ * crashes with fiber, route and request id, and runs a supervisor with its workers
+ * (backend/cluster.h) or, with `--single`, the app alone.
  *
  * Subcommands: `serve` (default) with `--host`, `--port`, `--unix`, `--tls-cert`, `--tls-key`,
  * which also come from the environment (HOST, PORT, TLS_CERT, TLS_KEY); `routes` lists the routes;
- * `--help`. Each listener's URL is printed on standard output. The log's settings come from the
- * environment as well (backend/log.h).
+ * `migrate`; `status`, `reload`, `upgrade`, `scale`, `logs` and `stop` for the running service;
+ * `doctor`; those of bk_app_command(); `--help`. Each listener's URL is printed on standard output.
+ * The log's settings come from the environment as well (backend/log.h).
  *
  * @param app  Taken: it is freed in the end.
  * @return What main() should: 0 after a clean stop, 1 for a failure, 2 for a wrong command line.

@@ -10,6 +10,7 @@
 #include <backend/base.h>
 #include <backend/cache.h>
 #include <backend/clock.h>
+#include <backend/cluster.h>
 #include <backend/describe.h>
 #include <backend/errors.h>
 #include <backend/fiber.h>

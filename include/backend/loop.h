@@ -69,6 +69,11 @@ typedef struct bk_part_type {
  *  @param data  Handed to its functions. */
 BK_API void bk_app_part(bk_app *app, const bk_part_type *type, void *data);
 
+/** How many processes of this service divide among them what it may have of something, such as
+ *  connections to a database: 1 when it is alone, else its workers and those that a reload adds. A
+ *  worker's share of `most` is `most / sharers`, at least 1. To be asked when a part starts. */
+BK_API uint32_t bk_app_sharers(const bk_app *app);
+
 /** Called on the loop's thread, on no fiber. */
 typedef void (*bk_post_fn)(void *data);
 

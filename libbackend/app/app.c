@@ -20,6 +20,7 @@
 #include <backend/loop.h>
 #include <backend/str.h>
 
+#include "app/command.h"
 #include "app/part.h"
 #include "app/shadow.h"
 #include "app/step.h"
@@ -31,6 +32,7 @@
 #include "http/table.h"
 #include "http/trust.h"
 
+#define FAREWELL_MS         2500 /* for connections that have no request */
 #define LAST_CONNECTIONS_MS 5000
 
 /* Zero means the default. */
@@ -124,6 +126,7 @@ bk_app *bk_app_new(const bk_app_opts *opts)
     app->bell_for = getpid();
     pthread_mutex_init(&app->lock, NULL);
     bk__list_init(&app->parts);
+    bk__list_init(&app->commands);
     bk__metrics_init(&app->metrics);
     set_up_server(app, opts);
     return app;
@@ -135,6 +138,7 @@ void bk_app_free(bk_app *app)
         return;
     bk_assert(app->loop == NULL);
     bk__parts_free(app);
+    bk__commands_free(app);
     bk__listeners_close(&app->server);
     bk__trust_free(app->server.trust);
     if (app->server.secret.ptr != NULL)
@@ -171,6 +175,33 @@ void *bk_app_data(const bk_app *app)
 unsigned bk_app_roles(const bk_app *app)
 {
     return app->berth.roles;
+}
+
+void bk_app_cluster(bk_app *app, const bk_cluster_opts *opts)
+{
+    app->cluster = *opts;
+}
+
+unsigned bk_app_slot(const bk_app *app)
+{
+    return app->berth.slot;
+}
+
+uint32_t bk_app_generation(const bk_app *app)
+{
+    return app->berth.generation;
+}
+
+bool bk_app_draining(const bk_app *app)
+{
+    const struct bk__board *board = app->berth.board;
+
+    return atomic_load(&app->stopping) || (board != NULL && atomic_load(&board->draining) != 0);
+}
+
+uint32_t bk_app_sharers(const bk_app *app)
+{
+    return app->berth.sharers;
 }
 
 bk_err bk_app_listen(bk_app *app, const bk_listen_opts *opts)
@@ -363,21 +394,64 @@ bk_err bk__app_start(bk_app *app, const struct bk__app_start_opts *opts)
     return err;
 }
 
-void bk__app_finish(bk_app *app)
+static void start_taking(bk_app *app)
+{
+    struct bk__server *server = &app->server;
+
+    if ((app->berth.roles & BK_ROLE_WEB) == 0)
+        return;
+    if (server->balance != NULL)
+        bk__balance_note(server->balance, server->slot, 0);
+    for (struct bk__listener *it = server->listeners; it != NULL; it = it->next)
+        bk__listener_start(it);
+}
+
+static void stop_taking(bk_app *app)
 {
     struct bk__server *server = &app->server;
 
     for (struct bk__listener *it = server->listeners; it != NULL; it = it->next)
         bk__listener_stop(it);
+    /* The supervisor has them too, unless it is gone: then its successor may want the port. */
+    if (app->berth.board != NULL)
+        bk__listeners_let_go(server);
+    if (server->balance != NULL)
+        bk__balance_leave(server->balance, server->slot);
+}
+
+/* Requests have drain_ms to end. Connections without one have a moment: their clients may be about
+ * to send, and are told with the answer that it was the last; a handshake may be under way. */
+static void await_quiet(bk_app *app)
+{
+    const struct bk__server *server = &app->server;
+    uint64_t begun = app->loop->clock.now_ms;
+    uint32_t drain_ms = server->timeouts.drain_ms;
+
+    while (server->request_count != 0 || server->connection_count != 0) {
+        uint64_t most =
+            server->request_count != 0 || drain_ms < FAREWELL_MS ? drain_ms : FAREWELL_MS;
+        uint64_t passed = app->loop->clock.now_ms - begun;
+        if (passed >= most && most != BK_UNLIMITED)
+            return;
+        bk__loop_turn(app->loop, most - passed < 100 ? most - passed : 100);
+    }
+}
+
+void bk__app_finish(bk_app *app)
+{
+    struct bk__server *server = &app->server;
+
+    stop_taking(app);
     server->draining = true;
     end_virtual_time(app->loop);
     bk__http1_drain(server);
     bk__http2_drain(server);
-    bk__handshakes_drop(server);
     bk__parts_drain(app);
     bk__server_end_streams(server);
-    if (!bk__step_until_zero(app->loop, &server->request_count, server->timeouts.drain_ms))
+    await_quiet(app);
+    if (server->request_count != 0)
         bk_warn("app.drain_timeout", bk_kv_i64("requests", (int64_t)server->request_count));
+    bk__handshakes_drop(server);
     bk__loop_cancel_all(app->loop);
     /* Those that are cancelled answer 503. */
     bk__step_until_zero(app->loop, &server->request_count, 1000);
@@ -399,9 +473,10 @@ bk_err bk_app_run(bk_app *app)
     bk_err err = bk__app_start(app, &(struct bk__app_start_opts){0});
     if (err != BK_OK)
         return err;
-    for (struct bk__listener *it = app->server.listeners; it != NULL; it = it->next)
-        bk__listener_start(it);
+    start_taking(app);
     bk_info("app.ready", bk_kv_cstr("app", app->name));
+    if (app->berth.ready != NULL)
+        app->berth.ready(app->berth.ready_data);
     while (!atomic_load(&app->stopping))
         bk__loop_turn(app->loop, BK__NEVER);
     bk_info("app.stopping", bk_kv_cstr("app", app->name),

@@ -8,28 +8,49 @@
 #include <stdatomic.h>
 
 #include <backend/app.h>
+#include <backend/cluster.h>
 #include <backend/migrate.h>
 
 #include "core/list.h"
+#include "core/log_tail.h"
 #include "core/metrics.h"
 #include "fiber/loop.h"
+#include "http/balance.h"
 #include "http/server.h"
+
+#define BK__SLOTS ((unsigned)BK__METRIC_WORKERS)
+
+/* What the supervisor and the workers tell each other through shared memory. Each value has one
+ * writer. */
+struct bk__board {
+    _Atomic uint32_t draining; /* the service is about to stop */
+    struct {
+        _Atomic uint64_t beat_ms; /* when its loop last turned, on CLOCK_MONOTONIC */
+    } slots[BK__SLOTS];
+    struct bk__balance balance;
+    struct bk__log_tail tails[BK__SLOTS + 1]; /* the last one is the supervisor's */
+};
 
 /* What this worker is among those of its service; a supervisor sets it before bk_app_run(). */
 struct bk__berth {
-    unsigned roles;   /* BK_ROLE_ */
-    unsigned slot;    /* its own place in shared memory, below BK__SLOTS; 0 when it is alone */
-    unsigned sharers; /* workers that share what the service may have of something */
+    unsigned roles;      /* BK_ROLE_ */
+    unsigned slot;       /* its own place in shared memory, below BK__SLOTS; 0 when it is alone */
+    unsigned sharers;    /* processes that share what the service may have of something */
+    uint32_t generation; /* see bk_app_generation() */
+    struct bk__board *board;   /* NULL: it is alone */
+    void (*ready)(void *data); /* runs once requests are taken; NULL: nobody wants to know */
+    void *ready_data;
 };
-
-#define BK__SLOTS ((unsigned)BK__METRIC_WORKERS)
 
 struct bk_app {
     char *name;
     bk_app_opts opts; /* as given; names and secrets in it are copied to where they are used */
     struct bk__berth berth;
+    char **argv;             /* of bk_app_main() */
+    bk_cluster_opts cluster; /* as given by bk_app_cluster() */
     bk_router *router;
-    struct bk__list parts; /* in the order of their declaration; see part.h */
+    struct bk__list parts;    /* in the order of their declaration; see part.h */
+    struct bk__list commands; /* bk_app_command(); see command.h */
     struct bk__metrics metrics;
     struct bk__server server;
     int bell;       /* the loop's bell: made here, so that bk_app_stop() can always ring it */

@@ -21,6 +21,7 @@
 #include "core/log_out.h"
 #include "core/log_pretty.h"
 #include "core/log_rules.h"
+#include "core/log_tail.h"
 #include "core/task.h"
 #include "core/trace.h"
 
@@ -216,6 +217,7 @@ void bk__log_end(struct bk__log_line *line, bk_log_level level)
 {
     int saved_errno = errno;
     bk_str text = bk__log_line_end(line);
+    bk__log_tail_add(text);
     if (state.sink != NULL) {
         state.sink(level, text, state.data);
     } else {

@@ -20,6 +20,12 @@
 #define LINGER_MS     2000
 #define LINGER_BYTES  (1024 * 1024)
 
+/* An idle connection of a server that drains: a client that has just been served is about to ask
+ * again, and is told with the next answer that it was the last. One that has long been quiet has to
+ * go at once. */
+#define FAREWELL_MS 500
+#define PEEK_MS     5
+
 static void on_read(h2o_socket_t *sock, const char *err);
 
 /* --- life ------------------------------------------------------------------------------------- */
@@ -29,6 +35,14 @@ void bk__http1_set_deadline(struct bk__http1 *conn, uint32_t ms)
     conn->deadline = bk__server_after(conn->server, ms);
     if (conn->deadline != BK__NEVER)
         bk__timer_at_least(conn->server->loop, &conn->timer, conn->deadline);
+}
+
+void bk__http1_await_head(struct bk__http1 *conn)
+{
+    const struct bk__server *server = conn->server;
+
+    conn->idle_since = server->loop->clock.now_ms;
+    bk__http1_set_deadline(conn, server->draining ? FAREWELL_MS : server->timeouts.idle_ms);
 }
 
 void bk__http1_destroy(struct bk__http1 *conn)
@@ -316,6 +330,14 @@ static void on_read(h2o_socket_t *sock, const char *err)
 
 /* --- time ------------------------------------------------------------------------------------- */
 
+/* Whether the kernel has something for us that the loop has not come to. */
+static bool has_unread(const struct bk__http1 *conn)
+{
+    char byte;
+
+    return recv(h2o_socket_get_fd(conn->sock), &byte, 1, MSG_PEEK | MSG_DONTWAIT) > 0;
+}
+
 static void on_time(struct bk__http1 *conn)
 {
     if (conn->writing) {
@@ -328,7 +350,9 @@ static void on_time(struct bk__http1 *conn)
     }
     switch ((enum bk__http1_phase)conn->phase) {
     case BK__HTTP1_HEAD:
-        if (conn->sock->input->size == 0)
+        if (conn->sock->input->size == 0 && has_unread(conn))
+            bk__http1_set_deadline(conn, PEEK_MS);
+        else if (conn->sock->input->size == 0)
             bk__http1_destroy(conn);
         else
             refuse_head(conn, BK_ESLOW, "the request head did not arrive in time");
@@ -370,7 +394,7 @@ void bk__http1_accept(struct bk__server *server, h2o_socket_t *sock, const struc
     conn->peer = *peer;
     sock->data = conn;
     bk__list_push(&server->connections, &conn->link);
-    bk__http1_set_deadline(conn, server->timeouts.idle_ms);
+    bk__http1_await_head(conn);
     h2o_socket_read_start(sock, on_read);
     if (sock->input->size != 0)
         bk__http1_advance(conn); /* TLS may have brought the first request along */
@@ -390,8 +414,10 @@ static void each(struct bk__server *server, void (*visit)(struct bk__http1 *conn
 
 static void drain(struct bk__http1 *conn)
 {
+    uint64_t quiet_ms = conn->server->loop->clock.now_ms - conn->idle_since;
+
     if (conn->phase == BK__HTTP1_HEAD && conn->sock->input->size == 0)
-        bk__http1_destroy(conn);
+        bk__http1_set_deadline(conn, quiet_ms < FAREWELL_MS ? FAREWELL_MS : 0);
     else if (conn->phase == BK__HTTP1_RAW)
         conn->req->raw->drain(conn->req);
 }

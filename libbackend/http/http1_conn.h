@@ -33,6 +33,7 @@ struct bk__http1 {
     bk_req *req;
     struct bk__timer timer;
     uint64_t deadline;
+    uint64_t idle_since; /* in HEAD: that it has had no request */
     uint64_t body_left; /* of a body with a known length */
     struct bk__http1_scan scan;
     struct bk__http1_chunks chunks;
@@ -61,6 +62,9 @@ void bk__http1_lose(struct bk__http1 *conn);
 
 /* Ends the present phase's wait @p ms from now; BK_UNLIMITED: never. */
 void bk__http1_set_deadline(struct bk__http1 *conn, uint32_t ms);
+
+/* Waits for the first byte of a head: in the phase HEAD, with nothing read yet. */
+void bk__http1_await_head(struct bk__http1 *conn);
 
 /* Does what the input allows. The connection may be gone afterwards. */
 void bk__http1_advance(struct bk__http1 *conn);

@@ -219,7 +219,7 @@ static void finish_request(struct bk__http1 *conn)
         conn->phase = BK__HTTP1_HEAD;
         conn->head_begun = false;
         conn->scan = (struct bk__http1_scan){0};
-        bk__http1_set_deadline(conn, conn->server->timeouts.idle_ms);
+        bk__http1_await_head(conn);
         bk__req_released(req);
         bk__http1_go_on_reading(conn);
         bk__http1_advance(conn);

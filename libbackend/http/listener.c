@@ -22,13 +22,16 @@
 
 #include "core/assert.h"
 #include "fiber/timer.h"
+#include "http/balance.h"
 #include "http/http1.h"
 #include "http/http2.h"
+#include "http/inherit.h"
 #include "http/server.h"
 
 #define TAKEN_A_TURN 64 /* connections taken before others get their turn */
 #define HANDSHAKE_MS 10000
 #define PAUSE_MS     100 /* when the system has no descriptor to spare */
+#define YIELD_MS     1   /* for workers that have fewer connections */
 #define SAY_EVERY_MS 10000
 
 /* --- opening ---------------------------------------------------------------------------------- */
@@ -120,23 +123,54 @@ static uint16_t port_of(int fd)
     return 0;
 }
 
+/* "tcp:HOST:PORT" or "unix:PATH", as it was asked for; NULL for one that was given. Yours. */
+static char *name_of(const bk_listen_opts *opts)
+{
+    char *name = NULL;
+    int len = 0;
+
+    if (opts->fd != 0)
+        return NULL;
+    if (opts->unix_path != NULL)
+        len = asprintf(&name, "unix:%s", opts->unix_path);
+    else
+        len =
+            asprintf(&name, "tcp:%s:%u", opts->host != NULL ? opts->host : "127.0.0.1", opts->port);
+    bk_assert(len > 0);
+    return name;
+}
+
+/* The one that was given, that the executable before this one has left, or a new one. */
+static bk_err open_socket(const struct bk__server *server, const bk_listen_opts *opts,
+                          const char *name, int *fd)
+{
+    bk_err err = BK_OK;
+
+    *fd = name != NULL ? bk__inherit_take(name) : opts->fd;
+    if (*fd < 0 && opts->unix_path != NULL)
+        err = open_unix(opts->unix_path, fd);
+    else if (*fd < 0)
+        err = open_tcp(server, opts, fd);
+    if (err == BK_OK && listen(*fd, opts->backlog != 0 ? opts->backlog : 4096) != 0)
+        err = failed(*fd, "listen on", opts->unix_path != NULL ? opts->unix_path : "the socket");
+    return err;
+}
+
 bk_err bk__listener_open(struct bk__server *server, const bk_listen_opts *opts)
 {
     struct bk__listener **last = &server->listeners;
     SSL_CTX *tls = NULL;
-    int fd = opts->fd, backlog = opts->backlog != 0 ? opts->backlog : 4096;
+    char *name = name_of(opts);
+    int fd = -1;
     bk_err err = BK_OK;
 
     if (opts->tls_cert != NULL)
-        BK_TRY(bk__tls_context(opts->tls_cert, opts->tls_key, &tls));
-    if (fd == 0 && opts->unix_path != NULL)
-        err = open_unix(opts->unix_path, &fd);
-    else if (fd == 0)
-        err = open_tcp(server, opts, &fd);
-    if (err == BK_OK && listen(fd, backlog) != 0)
-        err = failed(fd, "listen on", opts->unix_path != NULL ? opts->unix_path : "the socket");
+        err = bk__tls_context(opts->tls_cert, opts->tls_key, &tls);
+    if (err == BK_OK)
+        err = open_socket(server, opts, name, &fd);
     if (err != BK_OK) {
         SSL_CTX_free(tls);
+        free(name);
         return err;
     }
     struct bk__listener *listener = calloc(1, sizeof *listener);
@@ -145,6 +179,11 @@ bk_err bk__listener_open(struct bk__server *server, const bk_listen_opts *opts)
     listener->fd = fd;
     listener->port = port_of(fd);
     listener->tls = tls;
+    if (tls != NULL) {
+        listener->tls_cert = strdup(opts->tls_cert);
+        listener->tls_key = opts->tls_key != NULL ? strdup(opts->tls_key) : NULL;
+    }
+    listener->name = name;
     listener->host = strdup(opts->host != NULL ? opts->host : "127.0.0.1");
     if (opts->unix_path != NULL && opts->fd == 0)
         listener->unix_path = strdup(opts->unix_path);
@@ -152,6 +191,15 @@ bk_err bk__listener_open(struct bk__server *server, const bk_listen_opts *opts)
         last = &(*last)->next;
     *last = listener;
     return BK_OK;
+}
+
+void bk__listener_url(const struct bk__listener *listener, char *text, size_t size)
+{
+    if (listener->name != NULL && listener->unix_path != NULL)
+        snprintf(text, size, "%s", listener->name);
+    else
+        snprintf(text, size, "%s://%s:%u", listener->tls != NULL ? "https" : "http", listener->host,
+                 listener->port);
 }
 
 /* --- TLS handshakes --------------------------------------------------------------------------- */
@@ -231,19 +279,49 @@ static void turn_away(int fd)
     close(fd);
 }
 
+static void pause_for(struct bk__listener *listener, uint32_t ms)
+{
+    struct bk_loop *loop = listener->server->loop;
+
+    h2o_socket_read_stop(listener->sock);
+    bk__timer_set(loop, &listener->pause, loop->clock.now_ms + ms);
+}
+
 /* A connection that cannot be taken stays in line and would wake the loop again at once, for ever.
  */
 static void pause_taking(struct bk__listener *listener, int cause)
 {
-    struct bk_loop *loop = listener->server->loop;
-    uint64_t now = loop->clock.now_ms;
+    uint64_t now = listener->server->loop->clock.now_ms;
 
     if (listener->said_at == 0 || now - listener->said_at > SAY_EVERY_MS) {
         bk_warn("app.cannot_accept", bk_kv_cstr("cause", strerror(cause)));
         listener->said_at = now;
     }
-    h2o_socket_read_stop(listener->sock);
-    bk__timer_set(loop, &listener->pause, now + PAUSE_MS);
+    pause_for(listener, PAUSE_MS);
+}
+
+/* True when the next connection is left to a worker that has fewer. Where it does not come for it,
+ * this one takes what is in line, and more each time that nothing moves there. */
+static bool let_others_go_first(struct bk__listener *listener)
+{
+    const struct bk__server *server = listener->server;
+
+    if (server->balance == NULL)
+        return false;
+    if (listener->owed > 0) {
+        listener->owed--;
+        return false;
+    }
+    if (!bk__balance_yields(server->balance, server->slot, server->connection_count))
+        return false;
+    uint64_t others = bk__balance_others(server->balance, server->slot);
+    listener->next_owed = others != listener->others ? 1 : 2 * listener->next_owed;
+    if (listener->next_owed > TAKEN_A_TURN)
+        listener->next_owed = TAKEN_A_TURN;
+    listener->others = others;
+    listener->owed = listener->next_owed;
+    pause_for(listener, YIELD_MS);
+    return true;
 }
 
 static void on_connections(h2o_socket_t *sock, const char *err);
@@ -276,6 +354,8 @@ static bool take_one(struct bk__listener *listener)
         return true;
     }
     server->connection_count++;
+    if (server->balance != NULL)
+        bk__balance_note(server->balance, server->slot, server->connection_count);
     h2o_socket_t *sock =
         h2o_evloop_socket_create(server->loop->evloop, fd, H2O_SOCKET_FLAG_IS_ACCEPTED_CONNECTION);
     if (listener->tls != NULL)
@@ -293,7 +373,7 @@ static void on_connections(h2o_socket_t *sock, const char *err)
     if (err != NULL)
         return;
     for (int i = 0; i < TAKEN_A_TURN; i++)
-        if (!take_one(listener))
+        if (let_others_go_first(listener) || !take_one(listener))
             return;
 }
 
@@ -318,6 +398,39 @@ void bk__listener_stop(struct bk__listener *listener)
     listener->sock = NULL;
 }
 
+void bk__listeners_renew_tls(struct bk__server *server)
+{
+    SSL_CTX *tls;
+
+    for (struct bk__listener *it = server->listeners; it != NULL; it = it->next) {
+        if (it->tls == NULL)
+            continue;
+        if (bk__tls_context(it->tls_cert, it->tls_key, &tls) != BK_OK) {
+            bk_error("app.certificate_not_renewed", bk_kv_cstr("file", it->tls_cert),
+                     bk_kv_str("cause", bk_error_chain()->message));
+            continue;
+        }
+        SSL_CTX_free(it->tls);
+        it->tls = tls;
+    }
+}
+
+void bk__listeners_keep_files(struct bk__server *server)
+{
+    for (struct bk__listener *it = server->listeners; it != NULL; it = it->next) {
+        free(it->unix_path);
+        it->unix_path = NULL;
+    }
+}
+
+void bk__listeners_let_go(struct bk__server *server)
+{
+    for (struct bk__listener *it = server->listeners; it != NULL; it = it->next) {
+        close(it->fd);
+        it->fd = -1;
+    }
+}
+
 void bk__listeners_close(struct bk__server *server)
 {
     struct bk__listener *listener = server->listeners;
@@ -325,11 +438,15 @@ void bk__listeners_close(struct bk__server *server)
     while (listener != NULL) {
         struct bk__listener *next = listener->next;
         bk__listener_stop(listener);
-        close(listener->fd);
+        if (listener->fd >= 0)
+            close(listener->fd);
         if (listener->unix_path != NULL)
             unlink(listener->unix_path);
         free(listener->unix_path);
+        free(listener->tls_cert);
+        free(listener->tls_key);
         free(listener->host);
+        free(listener->name);
         SSL_CTX_free(listener->tls);
         free(listener);
         listener = next;

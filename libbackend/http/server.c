@@ -4,6 +4,7 @@
 #include "http/server.h"
 
 #include "fiber/fiber.h"
+#include "http/balance.h"
 #include "http/exchange.h"
 
 const char *bk__server_date(struct bk__server *server)
@@ -34,5 +35,7 @@ uint64_t bk__server_after(const struct bk__server *server, uint32_t ms)
 void bk__server_connection_closed(struct bk__server *server, const struct bk__peer *peer)
 {
     server->connection_count--;
+    if (server->balance != NULL && !server->draining)
+        bk__balance_note(server->balance, server->slot, server->connection_count);
     bk__peers_leave(&server->peers, peer);
 }

@@ -10,6 +10,7 @@
 #include "fiber/loop.h"
 #include "http/peer.h"
 
+struct bk__balance;
 struct bk__h2_context; /* h2o's context, only where HTTP/2 is served */
 struct bk__listener;
 struct bk__meter;
@@ -37,6 +38,8 @@ struct bk__server {
     struct bk__list handshakes;  /* TLS: struct handshake in listener.c */
     size_t connection_count;     /* all kinds */
     struct bk__peers peers;      /* who has them */
+    struct bk__balance *balance; /* with the workers that share the listeners; NULL: none do */
+    unsigned slot;               /* in it */
     struct bk__listener *listeners;
     struct bk__h2_context *h2;
     struct bk__meter *meter; /* NULL: requests are not measured */

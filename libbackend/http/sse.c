@@ -72,6 +72,8 @@ bk_err bk_sse_open(bk_req *req, bk_res *res, const bk_sse_opts *opts, bk_sse **o
     BK_TRY(bk__res_push(res, bk_buf_str(&sse->piece)));
     bk_arena_defer(arena, stop_heartbeat, sse);
     beat_later(sse);
+    if (req->server->draining)
+        bk_fiber_cancel(req->fiber); /* as all that were there when it began */
     *out = sse;
     return BK_OK;
 }

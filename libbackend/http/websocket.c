@@ -470,6 +470,8 @@ bk_err bk_ws_accept(bk_req *req, bk_res *res, const bk_ws_opts *opts, bk_ws **ou
     ws->is_flying = true;
     ws->frames.paused = true; /* until the answer is out; what is there by then is offered again */
     req->transport->upgrade(req, &res->head);
+    if (req->server->draining)
+        on_drain(req); /* all that were there have been told */
     *out = ws;
     return BK_OK;
 }

@@ -200,7 +200,7 @@ static bk_err started(bk_req *req, bk_res *res)
 /* It serves those who come all the same. */
 static bool is_leaving(const bk_health *self)
 {
-    return self->server->draining || self->server->retiring;
+    return self->server->draining || self->server->retiring || bk_app_draining(self->server->app);
 }
 
 static bk_err ready(bk_req *req, bk_res *res)

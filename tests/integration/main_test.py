@@ -1,5 +1,6 @@
 #!/usr/bin/env python3
-"""bk_app_main() as a person meets it: the command line, signals, and last words."""
+"""bk_app_main() as a person meets it: the command line, signals, and last words. Its supervisor has
+tests of its own (cluster_test.py)."""
 import http.client
 import os
 import re
@@ -45,6 +46,7 @@ def test_a_wrong_command_line_exits_2():
     assert run("dance").returncode == 2
     assert run("--port", "70000").returncode == 2
     assert run("--port", "http").returncode == 2
+    assert run("--workers", "many").returncode == 2
     assert run("--colour", "red").returncode == 2
     assert run("serve", "again").returncode == 2
 
@@ -70,8 +72,8 @@ def test_the_environment_sets_the_port():
     assert process.wait(10) == 0
 
 
-def test_sigterm_lets_a_request_finish():
-    process, port = start("--port", "0")
+def lets_a_request_finish(*args):
+    process, port = start("--port", "0", *args)
     answer = []
     thread = threading.Thread(target=lambda: answer.append(get(port, "/linger")))
     thread.start()
@@ -82,8 +84,16 @@ def test_sigterm_lets_a_request_finish():
     assert process.wait(10) == 0
 
 
+def test_sigterm_lets_a_request_finish():
+    lets_a_request_finish("--single")
+
+
+def test_sigterm_lets_a_request_of_a_worker_finish():
+    lets_a_request_finish("--workers", "1")
+
+
 def dies(path, sign):
-    process, port = start("--port", "0")
+    process, port = start("--port", "0", "--single")
     try:
         get(port, path)
     except (http.client.HTTPException, ConnectionError):
