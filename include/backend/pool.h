@@ -30,8 +30,10 @@ BK_BEGIN_DECLS
 
 /** Sizes and times of a pool. Zero means the default; BK_UNLIMITED switches a time off. */
 typedef struct bk_pool_opts {
-    uint32_t min;         /**< Kept open from the start. Default 5, or max where that is less. */
-    uint32_t max;         /**< Open at most. Default 50. */
+    uint32_t min;         /**< Kept open from the start, by all workers of the service together.
+                               Default 5, or max where that is less. */
+    uint32_t max;         /**< Open at most, likewise: a worker's share is max / bk_app_sharers(),
+                               at least 1. Default 50. */
     uint32_t waiting;     /**< Fibers in line; the next gets 503 at once. Default 10,000. */
     uint32_t acquire_ms;  /**< Longest wait in line; then 503. Default 5 s. */
     uint32_t idle_ms;     /**< Unused for so long: closed, down to min. Default 60 s. */
@@ -49,7 +51,7 @@ typedef struct bk_pool_stats {
     uint32_t held;          /**< Lent to one fiber each. */
     uint32_t opening;       /**< Being opened. */
     uint32_t waiting;       /**< Fibers in line. */
-    uint32_t max;           /**< bk_pool_opts.max. */
+    uint32_t max;           /**< This worker's share of bk_pool_opts.max. */
     uint64_t acquired;      /**< Times that one was lent. */
     uint64_t waited;        /**< Times that a fiber had to stand in line. */
     uint64_t waited_ms;     /**< Sum of those waits. */

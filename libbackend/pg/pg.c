@@ -166,7 +166,7 @@ static bk_err start(void *data)
 
     pool->stopping = false;
     bk__pg_statements_init(&pool->statements, pool->opts.statements);
-    bk__pool_start(&pool->members);
+    bk__pool_start(&pool->members, bk_app_sharers(pool->app));
     return BK_OK;
 }
 
@@ -240,6 +240,7 @@ bk_pg *bk_pg_new(bk_app *app, const bk_pg_opts *opts)
 
     bk_assert(pg != NULL && pool != NULL);
     pg->pool = pool;
+    pool->app = app;
     if (opts != NULL)
         pool->opts = *opts;
     fill_defaults(&pool->opts);

@@ -11,7 +11,8 @@ struct bk__pg_listening;
 
 struct bk__pg_pool {
     struct bk__pool members; /* first: the engine hands this out */
-    bk_pg_opts opts;         /* defaults filled in */
+    const bk_app *app;
+    bk_pg_opts opts; /* defaults filled in */
     struct bk__pg_target *target;
     struct bk__pg_statements statements;
     struct bk__list openings;           /* struct opening, in pg.c: connections being made */

@@ -412,15 +412,27 @@ void bk__pool_init(struct bk__pool *pool, const char *name, const struct bk__poo
     *pool = (struct bk__pool){.name = name, .ops = ops, .opts = *opts};
     pool->timer.fn = bk__pool_on_timer;
     pool->stats.max = opts->max;
+    pool->all_min = opts->min;
+    pool->all_max = opts->max;
     bk__list_init(&pool->members);
     bk__list_init(&pool->line);
     bk__list_init(&pool->served);
 }
 
-void bk__pool_start(struct bk__pool *pool)
+/* Rounded so that the service as a whole has what it was promised, and not more than it may. */
+static void take_share(struct bk__pool *pool, uint32_t sharers)
+{
+    uint32_t most = pool->all_max / sharers, least = (pool->all_min + sharers - 1) / sharers;
+
+    pool->opts.max = most > 0 ? most : 1;
+    pool->opts.min = least < pool->opts.max ? least : pool->opts.max;
+}
+
+void bk__pool_start(struct bk__pool *pool, uint32_t sharers)
 {
     bk_assert(bk__loop_current != NULL && pool->loop == NULL);
     pool->loop = bk__loop_current;
+    take_share(pool, sharers);
     pool->stats = (bk_pool_stats){.max = pool->opts.max};
     pool->failures = 0;
     pool->retry_at = pool->said_at = pool->busy_since = 0;

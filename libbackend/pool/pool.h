@@ -66,7 +66,8 @@ struct bk__pool_ops {
 struct bk__pool {
     const char *name;
     const struct bk__pool_ops *ops;
-    bk_pool_opts opts;      /* defaults filled in */
+    bk_pool_opts opts;         /* defaults filled in; min and max are this worker's share */
+    uint32_t all_min, all_max; /* of all workers together, as they were given */
     uint64_t share_wait_ns; /* a member that would keep a new user waiting for longer is passed over
                                while another may be had or opened */
     struct bk_loop *loop;   /* NULL while it is closed */
@@ -94,8 +95,9 @@ void bk__pool_check_opts(bk_pool_opts *opts, const char *where);
 void bk__pool_init(struct bk__pool *pool, const char *name, const struct bk__pool_ops *ops,
                    const bk_pool_opts *opts);
 
-/* On the thread of the loop that it will serve: begins to open `min`. Does not wait. */
-void bk__pool_start(struct bk__pool *pool);
+/* On the thread of the loop that it will serve: begins to open its share of `min`, of
+ * those that so many workers have together. Does not wait. */
+void bk__pool_start(struct bk__pool *pool, uint32_t sharers);
 
 /* Closes all members, and refuses who waits with BK_ECLOSED. No member may be in use. Attempts to
  * open that still run are the owner's to end: after this neither result may be reported. */

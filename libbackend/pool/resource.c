@@ -28,6 +28,7 @@
 
 struct bk_pool {
     struct bk__pool engine;
+    const bk_app *app;
     const bk_pool_type *type;
     void *data;
     bk_part_type part;
@@ -210,7 +211,7 @@ static bk_err start(void *data)
 {
     bk_pool *pool = data;
 
-    bk__pool_start(&pool->engine);
+    bk__pool_start(&pool->engine, bk_app_sharers(pool->app));
     return BK_OK;
 }
 
@@ -231,6 +232,7 @@ bk_pool *bk_pool_new(bk_app *app, const bk_pool_type *type, const bk_pool_opts *
 
     bk_assert(pool != NULL && type->name != NULL && type->open != NULL && type->close != NULL);
     bk__pool_check_opts(&filled, type->name);
+    pool->app = app;
     pool->type = type;
     pool->data = data;
     for (size_t i = 0; i < KEEPER_BUCKETS; i++)

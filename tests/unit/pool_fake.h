@@ -120,7 +120,7 @@ static inline void fake_open(struct fake *fake, const bk_pool_opts *opts, enum f
     bk__pool_init(&fake->pool, "things", &ops, &filled);
     fake->pool.share_wait_ns = 1000;
     bk_log_set_level(BK_LOG_OFF);
-    bk__pool_start(&fake->pool);
+    bk__pool_start(&fake->pool, 1);
 }
 
 /* All must have been put back. */

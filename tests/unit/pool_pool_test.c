@@ -724,9 +724,34 @@ static bk_err test_stopping_refuses_who_waits(void *unused)
     assert_int_equal(bk__pool_share(&fake.pool, &member), BK_ECLOSED);
 
     fake.mode = FAKE_OPENS;
-    bk__pool_start(&fake.pool); /* as a worker of an app that runs again */
+    bk__pool_start(&fake.pool, 1); /* as a worker of an app that runs again */
     bk__pool_put(&fake.pool, fake_hold(&fake));
     fake_close(&fake);
+    return BK_OK;
+}
+
+static bk_err test_workers_share_what_the_service_may_have(void *unused)
+{
+    static const struct {
+        uint32_t min, max, sharers, share_min, share_max;
+    } cases[] = {{5, 50, 1, 5, 50}, {5, 50, 3, 2, 16}, {5, 50, 9, 1, 5},
+                 {5, 5, 4, 1, 1},   {1, 2, 31, 1, 1},  {0, 7, 2, 3, 3}};
+
+    (void)unused;
+    for (size_t i = 0; i < sizeof cases / sizeof cases[0]; i++) {
+        struct fake fake;
+        fake_open(&fake, &(bk_pool_opts){.min = cases[i].min, .max = cases[i].max}, FAKE_OPENS);
+        fake_close(&fake);
+        bk__pool_start(&fake.pool, cases[i].sharers);
+        settle();
+        assert_int_equal(fake.pool.opts.min, cases[i].share_min);
+        assert_int_equal(fake.pool.stats.max, cases[i].share_max);
+        assert_int_equal(fake.pool.stats.open, cases[i].share_min);
+        fake_close(&fake);
+        bk__pool_start(&fake.pool, 1); /* and in another life it is alone */
+        assert_int_equal(fake.pool.stats.max, cases[i].max);
+        fake_close(&fake);
+    }
     return BK_OK;
 }
 
@@ -838,6 +863,7 @@ int main(void)
         fiber_unit_test(test_what_is_reserved_counts_for_max),
         fiber_unit_test(test_a_shared_one_drains_where_more_is_reserved_than_there_is),
         fiber_unit_test(test_stopping_refuses_who_waits),
+        fiber_unit_test(test_workers_share_what_the_service_may_have),
         fiber_unit_test(test_stats_tell_what_happened),
         cmocka_unit_test(test_misuse_stops_the_program),
     };
