@@ -48,10 +48,13 @@
 #include <backend/middleware/validate.h>
 #include <backend/migrate.h>
 #include <backend/openapi.h>
+#include <backend/outbox.h>
 #include <backend/password.h>
 #include <backend/pg.h>
 #include <backend/pool.h>
 #include <backend/pubsub.h>
+#include <backend/queue.h>
+#include <backend/queue_admin.h>
 #include <backend/redis.h>
 #include <backend/request.h>
 #include <backend/response.h>
@@ -64,6 +67,7 @@
 #include <backend/token.h>
 #include <backend/trace.h>
 #include <backend/websocket.h>
+#include <backend/worker.h>
 
 /** The version of these headers. Compare with bk_version() for that of the library. */
 #define BK_VERSION "0.1.0"
