@@ -55,6 +55,9 @@ typedef struct bk_job_limit {
     uint32_t per_ms; /**< In so many milliseconds. Default 1,000. */
 } bk_job_limit;
 
+/** Of bk_worker_opts.stalled_max: no job may be lost. */
+#define BK_NEVER_STALLED (UINT32_MAX - 1)
+
 /** Settings of a worker. Zero means default. */
 typedef struct bk_worker_opts {
     const char *name;     /**< Shown in dashboards, and in each job that it ran. No blanks. Copied.
@@ -66,7 +69,7 @@ typedef struct bk_worker_opts {
                                has passed. Default 30,000. */
     uint32_t stalled_ms;  /**< How often jobs of dead workers are looked for. Default 30,000. */
     uint32_t stalled_max; /**< How often a job may be lost that way; then it fails. Default 1;
-                               BK_UNLIMITED. */
+                               BK_NEVER_STALLED; BK_UNLIMITED. */
     uint32_t started_max; /**< How often a job may be started at all. Default: no limit. */
     uint32_t drain_ms;    /**< An idle worker looks for jobs this often, though nobody called it.
                                Default 5,000. */
@@ -81,7 +84,8 @@ typedef struct bk_worker_opts {
                                      Default 0: none. */
     bool cpu; /**< Its handlers compute for long: they run on the threads of bk_offload(), where
                    they may use their job and what says `@threads Any`, and must not wait. */
-    bool may_evict; /**< Go on with a Redis that may throw jobs away. Default: the start fails. */
+    bool refuse_eviction; /**< The start fails where Redis may throw jobs away. Default: it is
+                               logged as an error. */
 } bk_worker_opts;
 
 /** Declares a worker of @p app for the jobs of @p queue, before the app runs. Freed with the app.
@@ -132,6 +136,10 @@ BK_API uint32_t  bk_job_attempts(const bk_job *job); /**< How many it may have. 
 BK_API bk_time   bk_job_timestamp(const bk_job *job); /**< When it was added. @threads Any. */
 BK_API bk_arena *bk_job_arena(bk_job *job); /**< Ends with the job. Only the handler's thread. */
 BK_API bk_queue *bk_job_queue(const bk_job *job); /**< Where it came from. @threads Any. */
+
+/** True when its handler should end: it was cancelled, its lock was lost, or the app stops and its
+ *  time is over. For handlers that compute; waits say so by themselves. @threads Any. */
+BK_API bool bk_job_is_canceled(const bk_job *job);
 
 /** The payload into `*out`, as bk_bind_json() does it. One that is not valid fails the job for
  *  good: return the error. @threads Any, the handler's. */

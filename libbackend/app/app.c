@@ -419,7 +419,7 @@ static void stop_taking(bk_app *app)
         bk__balance_leave(server->balance, server->slot);
 }
 
-/* Requests have drain_ms to end. Connections without one have a moment: their clients may be about
+/* Requests and jobs have drain_ms to end. Connections without one have a moment: their clients may be about
  * to send, and are told with the answer that it was the last; a handshake may be under way. */
 static void await_quiet(bk_app *app)
 {
@@ -427,9 +427,11 @@ static void await_quiet(bk_app *app)
     uint64_t begun = app->loop->clock.now_ms;
     uint32_t drain_ms = server->timeouts.drain_ms;
 
-    while (server->request_count != 0 || server->connection_count != 0) {
-        uint64_t most =
-            server->request_count != 0 || drain_ms < FAREWELL_MS ? drain_ms : FAREWELL_MS;
+    for (;;) {
+        size_t work = server->request_count + app->loop->work_count;
+        if (work == 0 && server->connection_count == 0)
+            return;
+        uint64_t most = work != 0 || drain_ms < FAREWELL_MS ? drain_ms : FAREWELL_MS;
         uint64_t passed = app->loop->clock.now_ms - begun;
         if (passed >= most && most != BK_UNLIMITED)
             return;
@@ -449,8 +451,9 @@ void bk__app_finish(bk_app *app)
     bk__parts_drain(app);
     bk__server_end_streams(server);
     await_quiet(app);
-    if (server->request_count != 0)
-        bk_warn("app.drain_timeout", bk_kv_i64("requests", (int64_t)server->request_count));
+    if (server->request_count != 0 || app->loop->work_count != 0)
+        bk_warn("app.drain_timeout", bk_kv_i64("requests", (int64_t)server->request_count),
+                bk_kv_i64("jobs", (int64_t)app->loop->work_count));
     bk__handshakes_drop(server);
     bk__loop_cancel_all(app->loop);
     /* Those that are cancelled answer 503. */

@@ -35,6 +35,7 @@ struct bk_loop {
     struct bk__list fibers;  /* bk_fiber.member_link: all that were begun */
     struct bk__list put_off; /* bk__put_off.link */
     size_t fiber_count, fiber_max;
+    size_t work_count;   /* pieces of work, beside requests, that a stop lets finish */
     bk_fiber *current;   /* the running fiber; NULL on the loop's stack */
     bk__context context; /* of the loop's stack, while a fiber runs */
     struct bk__timer trim_timer;

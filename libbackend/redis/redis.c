@@ -32,33 +32,36 @@ bk_err bk__redis_settle(bk_redis *redis, const bk_str *words, size_t count, bk_r
     return bk__redis_cluster_settle(redis->cluster, words, count, reply);
 }
 
+void bk__redis_open(bk_redis *redis)
+{
+    if (redis->target->kind == BK__REDIS_CLUSTER)
+        redis->cluster = bk__redis_cluster_new(redis);
+    else if (redis->target->kind == BK__REDIS_SENTINEL)
+        redis->sentinel = bk__redis_sentinel_new(redis);
+    else
+        redis->link = bk__redis_link_new(&(struct bk__redis_link_opts){
+            .name = redis->opts.name,
+            .limits = &redis->opts,
+            .to = redis->target,
+            .read_only_is_lost = true,
+        });
+}
+
 static bk_err start(void *data)
 {
     bk_redis *redis = data;
-    struct bk__redis_link_opts opts = {
-        .name = redis->opts.name,
-        .limits = &redis->opts,
-        .to = redis->target,
-        .read_only_is_lost = true,
-    };
 
     /* A server that is not there is no reason not to start. */
-    if (redis->target->kind == BK__REDIS_CLUSTER) {
-        redis->cluster = bk__redis_cluster_new(redis);
+    bk__redis_open(redis);
+    if (redis->cluster != NULL)
         return bk__redis_cluster_wait(redis->cluster);
-    }
-    if (redis->target->kind == BK__REDIS_SENTINEL) {
-        redis->sentinel = bk__redis_sentinel_new(redis);
+    if (redis->sentinel != NULL)
         return bk__redis_sentinel_wait(redis->sentinel);
-    }
-    redis->link = bk__redis_link_new(&opts);
     return bk__redis_link_wait(redis->link);
 }
 
-static void stop(void *data)
+void bk__redis_close(bk_redis *redis)
 {
-    bk_redis *redis = data;
-
     bk__redis_feed_stop(redis);
     bk__redis_sentinel_free(redis->sentinel);
     bk__redis_cluster_free(redis->cluster);
@@ -68,6 +71,25 @@ static void stop(void *data)
     redis->link = NULL;
 }
 
+static void stop(void *data)
+{
+    bk__redis_close(data);
+}
+
+bk_redis *bk__redis_clone(const bk_redis *redis, const char *name, uint32_t command_ms)
+{
+    bk_redis *clone = calloc(1, sizeof *clone);
+
+    bk_assert(clone != NULL);
+    clone->opts = redis->opts;
+    clone->opts.name = name;
+    if (command_ms != 0)
+        clone->opts.command_ms = command_ms;
+    clone->target = bk__redis_target_ref(redis->target);
+    bk__list_init(&clone->scripts);
+    return clone;
+}
+
 static void free_redis(void *data)
 {
     bk_redis *redis = data;
@@ -75,6 +97,12 @@ static void free_redis(void *data)
     bk__redis_scripts_free(redis);
     bk__redis_target_unref(redis->target);
     free(redis);
+}
+
+void bk__redis_clone_free(bk_redis *clone)
+{
+    if (clone != NULL)
+        free_redis(clone);
 }
 
 static const bk_part_type part = {

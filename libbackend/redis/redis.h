@@ -11,6 +11,7 @@
 struct bk__redis_feed;
 struct bk__redis_sentinel;
 struct bk__redis_cluster;
+struct bk__hub;
 
 struct bk_redis {
     bk_redis_opts opts; /* defaults filled in; url is not kept */
@@ -21,6 +22,7 @@ struct bk_redis {
     struct bk__redis_cluster *cluster;   /* NULL: none */
     struct bk__redis_feed *feed;         /* feed.c */
     struct bk__list scripts;             /* script.c */
+    struct bk__hub *hub;                 /* the queues' on it, see queue/hub.h; NULL: none */
 };
 
 /* A command that a fiber waits for. Lies on its stack. */
@@ -56,6 +58,15 @@ BK_YIELDS bk_err bk__redis_settle(bk_redis *redis, const bk_str *words, size_t c
 
 /* Records an error of the server as the fiber's, with its code. */
 bk_err bk__redis_fail(const char *name, bk_str words);
+
+/* Opens it on the calling thread's loop, and does not wait; closes it. */
+void bk__redis_open(bk_redis *redis);
+void bk__redis_close(bk_redis *redis);
+
+/* Another connection to the same server, for a purpose that needs one of its own, perhaps on
+ * another thread: to be opened there. @p name: borrowed. @p command_ms: 0 as the original. */
+bk_redis *bk__redis_clone(const bk_redis *redis, const char *name, uint32_t command_ms);
+void bk__redis_clone_free(bk_redis *clone); /* closed; NULL is fine */
 
 /* The parts of script.c that the redis has. */
 void bk__redis_scripts_free(bk_redis *redis);

@@ -1,0 +1,154 @@
+-- Adds jobs. ARGV: now, how many, length of the event stream where none is set, and for each: name, data, opts (JSON), the number of pairs that
+-- follow, and as many names and values:
+--   id  deid (with ttl, extend, replace, keep_last)  timestamp  delay  priority  lifo
+--   parentKey parent children rjk (flows, schedulers)  relayed (entry of an outbox, with until)
+-- Returns for each its id, that of the job that it duplicates, or a negative code.
+--@use _queue
+--@use _place
+--@use _create
+--@use _remove
+--@use _parent
+local now = tonumber(ARGV[1])
+local count = tonumber(ARGV[2])
+local events, meta = base .. 'events', base .. 'meta'
+local fresh, out = {}, {}
+
+-- The job that has the id already, or nothing when `id` is the owner now.
+local function owner_of(dedup_id, id, job)
+  local key = base .. 'de:' .. dedup_id
+  local owner = call('GET', key)
+  local ttl = job.ttl
+  if owner and call('EXISTS', base .. owner) == 0 and call('PTTL', key) == -1 then
+    call('DEL', base .. 'dn:' .. dedup_id)
+    owner = nil
+  end
+  if not owner then
+    if ttl then
+      call('SET', key, id, 'PX', ttl)
+    else
+      call('SET', key, id)
+    end
+    return nil
+  end
+  if job.replace and call('ZREM', base .. 'delayed', owner) == 1 then
+    local left = call('PTTL', key)
+    delete_job(base, owner)
+    emit(base, 'removed', 'jobId', owner, 'prev', 'delayed')
+    emit(base, 'deduplicated', 'jobId', id, 'deduplicationId', dedup_id, 'deduplicatedJobId', owner)
+    if ttl and (job.extend or left < 0) then
+      left = ttl
+    end
+    if tonumber(left) > 0 then
+      call('SET', key, id, 'PX', left)
+    else
+      call('SET', key, id)
+    end
+    return nil
+  end
+  if job.keep_last and call('LPOS', base .. 'active', owner) then
+    local next_key = base .. 'dn:' .. dedup_id
+    call('DEL', next_key)
+    call('HSET', next_key, 'name', job.name, 'data', job.data, 'opts', job.opts, 'jid', id)
+    if job.parentKey then
+      call('HSET', next_key, 'pk', job.parentKey, 'pd', job.parent, 'pdk', job.parentKey .. ':dependencies')
+    end
+    if job.rjk then
+      call('HSET', next_key, 'rjk', job.rjk)
+    end
+    call('PERSIST', key)
+  elseif job.extend and ttl then
+    call('PEXPIRE', key, ttl)
+  end
+  emit(base, 'deduplicated', 'jobId', owner, 'deduplicationId', dedup_id, 'deduplicatedJobId', id)
+  return owner
+end
+
+-- A job of that id is there: it becomes the child of the parent that is given.
+local function adopt(key, id, job)
+  local former = call('HGET', key, 'parentKey')
+  if former and former ~= job.parentKey and call('EXISTS', former) == 1 then
+    return -7
+  end
+  call('HSET', key, 'parentKey', job.parentKey, 'parent', job.parent)
+  if call('ZSCORE', base .. 'completed', id) then
+    call('HSET', job.parentKey .. ':processed', key, call('HGET', key, 'returnvalue') or 'null')
+  else
+    call('SADD', job.parentKey .. ':dependencies', key)
+  end
+  return id
+end
+
+-- Whatever is not a job ready at once with an id of its own.
+local function add_other(id, job)
+  if job.parentKey and call('EXISTS', job.parentKey) == 0 then
+    return -5
+  end
+  if job.id then
+    id = job.id
+    local key = base .. id
+    if job.relayed then
+      if call('ZSCORE', base .. 'bk:relayed', job.relayed) then
+        return id
+      end
+      call('ZADD', base .. 'bk:relayed', job['until'], job.relayed)
+    end
+    if call('EXISTS', key) == 1 then
+      local code = id
+      if job.parentKey then
+        code = adopt(key, id, job)
+      end
+      emit(base, 'duplicated', 'jobId', id)
+      return code
+    end
+  end
+  if job.deid then
+    local owner = owner_of(job.deid, id, job)
+    if owner then
+      return owner
+    end
+  end
+  job.timestamp = job.timestamp or now
+  job.delay = job.delay or 0
+  job.priority = job.priority or 0
+  create(base, id, job, now)
+  return id
+end
+
+local length = call('HGET', meta, 'opts.maxLenEvents')
+if not length then
+  length = ARGV[3]
+  call('HSET', meta, 'opts.maxLenEvents', length)
+end
+local number = call('INCRBY', base .. 'id', count) - count
+local at = 4
+for n = 1, count do
+  local name, data, opts, pairs_left = ARGV[at], ARGV[at + 1], ARGV[at + 2], tonumber(ARGV[at + 3])
+  at = at + 4
+  number = number + 1
+  local id = string.format('%.0f', number)
+  if pairs_left == 0 then
+    call('HSET', base .. id, 'name', name, 'data', data, 'opts', opts, 'timestamp', now, 'delay', 0, 'priority', 0)
+    call('XADD', events, '*', 'event', 'added', 'jobId', id, 'name', name)
+    call('XADD', events, '*', 'event', 'waiting', 'jobId', id)
+    fresh[#fresh + 1] = id
+    out[n] = id
+  else
+    local job = {name = name, data = data, opts = opts}
+    for _ = 1, pairs_left do
+      job[ARGV[at]] = ARGV[at + 1]
+      at = at + 2
+    end
+    if #fresh ~= 0 then
+      call('LPUSH', base .. 'wait', unpack(fresh))
+      wake(base)
+      fresh = {}
+    end
+    out[n] = add_other(id, job)
+  end
+end
+if #fresh ~= 0 then
+  call('LPUSH', base .. 'wait', unpack(fresh))
+  wake(base)
+end
+call('XTRIM', events, 'MAXLEN', '~', length)
+return out
