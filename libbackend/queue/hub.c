@@ -8,13 +8,23 @@
 #include <backend/loop.h>
 
 #include "core/assert.h"
+#include "queue/events.h"
 #include "queue/lock.h"
 #include "redis/redis.h"
+
+static void drain(void *data)
+{
+    struct bk__hub *hub = data;
+
+    bk__event_reader_end(hub->reader);
+}
 
 static void stop(void *data)
 {
     struct bk__hub *hub = data;
 
+    bk__event_reader_free(hub->reader);
+    hub->reader = NULL;
     bk__blocker_free(hub->blocker);
     hub->blocker = NULL;
     bk__locks_free(hub->locks);
@@ -29,7 +39,7 @@ static void free_hub(void *data)
     free(hub);
 }
 
-static const bk_part_type part = {.name = "queues", .stop = stop, .free = free_hub};
+static const bk_part_type part = {.name = "queues", .drain = drain, .stop = stop, .free = free_hub};
 
 struct bk__hub *bk__hub_of(bk_app *app, bk_redis *redis)
 {

@@ -10,14 +10,16 @@
 #include "core/list.h"
 
 struct bk__blocker;
+struct bk__event_reader;
 struct bk__locks;
 
 struct bk__hub {
     bk_app *app;
     bk_redis *redis;
-    struct bk__list workers;     /* bk_worker.hub_link: those that were started */
-    struct bk__blocker *blocker; /* NULL while no worker has been started */
-    struct bk__locks *locks;     /* likewise */
+    struct bk__list workers;         /* bk_worker.hub_link: those that were started */
+    struct bk__blocker *blocker;     /* NULL while no worker has been started */
+    struct bk__locks *locks;         /* likewise */
+    struct bk__event_reader *reader; /* NULL until somebody hears events */
 };
 
 /* The hub of @p redis, which is made when it is first asked for, before the app runs. */

@@ -154,13 +154,13 @@ static bk_str words_of(bk_err err)
 }
 
 /* As JavaScript shows an error: what, then where, the innermost first. */
-static bk_str trace_of(bk_arena *arena, bk_str reason)
+static bk_str trace_of(const bk_job *job, bk_str reason)
 {
-    bk_buf buf = {.arena = arena};
+    bk_buf buf = {.arena = job->arena};
     const bk_error_link *links[16];
     size_t count = 0;
 
-    bk_buf_printf(&buf, "Error: %.*s", BK_PRI(reason));
+    bk_buf_printf(&buf, "%s: %.*s", job->for_good ? "UnrecoverableError" : "Error", BK_PRI(reason));
     for (const bk_error_link *link = bk_error_chain(); link != NULL && count < 16;
          link = link->cause)
         links[count++] = link;
@@ -206,7 +206,7 @@ void bk__job_fail(bk_job *job, bk_str reason)
 {
     job->outcome = BK__FAILED;
     job->reason = reason;
-    job->traces = traces_with(job, trace_of(job->arena, reason));
+    job->traces = traces_with(job, trace_of(job, reason));
 }
 
 void bk__job_give_back(bk_job *job)
