@@ -3,11 +3,11 @@
  * @brief Jobs that are added if and only if a transaction of PostgreSQL commits.
  *
  * bk_jobs_add_tx() writes the job to a table, within the transaction. Once that has committed, a
- * relay moves it to its queue in Redis: at once where it runs in the same worker, else when
- * PostgreSQL has told it, at the latest after poll_ms.
+ * relay moves it to its queue in Redis: after some milliseconds where it runs in the same worker,
+ * else within poll_ms.
  *
  * @code
- * bk_outbox *outbox = bk_outbox_new(app, &(bk_outbox_opts){.db = db});
+ * bk_outbox *outbox = bk_outbox_new(app, &(bk_outbox_opts){.db = db, .redis = redis});
  *
  * static bk_err register_user(bk_pg *tx, void *data)
  * {
@@ -18,7 +18,7 @@
  *
  * **A crash at any point** neither loses a job nor adds it twice: its id is settled within the
  * transaction, and Redis notes in the very step that adds it that this entry has been moved. The
- * note outlives the job, for `remember_s`. So while Redis keeps what it has acknowledged, each job
+ * note outlives the job. So while Redis keeps what it has acknowledged, each job
  * is added exactly once; it is still run at least once, as all jobs are.
  *
  * **While Redis is away** jobs gather in the table; handlers do not notice.
@@ -40,21 +40,22 @@ typedef struct bk_outbox bk_outbox;
 /** Settings. Zero means default. */
 typedef struct bk_outbox_opts {
     bk_pg      *db;      /**< The pool whose transactions add jobs. Not NULL. */
-    const char *table;   /**< Its name, of lower-case letters, digits and '_'. Copied. Default
+    bk_redis   *redis;   /**< Where the queues lie that they are for. Not NULL. */
+    const char *table;   /**< Its name: lower-case letters, digits and '_'. Copied. Default
                               "bk_outbox". */
-    uint32_t batch;      /**< Jobs moved in one step. Default 500. */
-    uint32_t poll_ms;    /**< How often a relay looks by itself. Default 1,000. */
-    uint32_t remember_s; /**< How long Redis remembers what was moved: longer than any crash or
-                              outage of PostgreSQL after which the table still has it. Default
-                              7 days. */
-    bool no_create;      /**< The table is made elsewhere, from bk_outbox_sql(). Default: the
-                              relay makes it where it is missing. */
-    bool no_relay;       /**< Only add; another process has the relay. Default: it runs where
-                              bk_app_roles() has BK_ROLE_JOBS. */
+    uint32_t batch;      /**< Jobs moved in one step, at most 500. Default 200. */
+    uint32_t poll_ms;    /**< How often a relay looks by itself. Default 200. */
+    uint32_t remember_s; /**< How long Redis remembers an entry whose deletion from the table is not
+                              known: longer than any crash or outage of PostgreSQL. Default 7 days.
+                              Once it is known, 10 minutes. */
+    bool no_create; /**< The table is made elsewhere, from bk_outbox_sql(). Default: a worker makes
+                         it at its start where it is missing. */
+    bool no_relay;  /**< Only add; another process has the relay. Default: it runs where
+                         bk_app_roles() has BK_ROLE_JOBS. */
 } bk_outbox_opts;
 
-/** Declares an outbox of @p app, before the app runs and before the queues whose jobs it is for.
- *  Freed with the app. @param opts  Copied. */
+/** Declares an outbox of @p app, before the app runs. Freed with the app. Wrong settings
+ *  stop the program with words. @param opts  Copied. */
 BK_API BK_NODISCARD bk_outbox *bk_outbox_new(bk_app *app, const bk_outbox_opts *opts);
 
 /** The SQL that makes the table, for a migration. Request-owned. */

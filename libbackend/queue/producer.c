@@ -52,7 +52,7 @@ static struct add *add_of(struct bk__link *link)
 
 /* --- the call --------------------------------------------------------------------------------- */
 
-static void push_job(struct bk__argv *argv, const struct bk__new_job *job)
+void bk__new_job_push(struct bk__argv *argv, const struct bk__new_job *job)
 {
     bk__argv_push(argv, job->name);
     bk__argv_push(argv, job->data);
@@ -75,7 +75,7 @@ static void build(struct flight *flight)
         struct add *add = add_of(it);
         add->first = count;
         for (size_t i = 0; i < add->count; i++)
-            push_job(argv, &add->jobs[i]);
+            bk__new_job_push(argv, &add->jobs[i]);
         count += add->count;
     }
     bk__argv_set_i64(argv, HEAD - 2, (int64_t)count);

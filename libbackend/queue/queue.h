@@ -75,6 +75,9 @@ bk_err bk__opts_check(const bk_job_opts *opts);
 BK_YIELDS bk_err bk__jobs_put(bk_queue *queue, const struct bk__new_job *jobs, size_t count,
                               bk_str *ids);
 
+/* A job's words for add.lua. */
+void bk__new_job_push(struct bk__argv *argv, const struct bk__new_job *job);
+
 void bk__producer_init(bk_queue *queue);
 void bk__producer_fini(bk_queue *queue);
 

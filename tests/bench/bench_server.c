@@ -102,11 +102,32 @@ static bk_err echo(bk_req *req, bk_res *res)
     return bk_res_object(res, 201, echo_desc, &in);
 }
 
-/* What needs a queue, which is not there yet. */
-static bk_err unavailable(bk_req *req, bk_res *res)
+struct mail {
+    int64_t user_id;
+    bk_str template, to;
+};
+
+BK_DESCRIBE(mail_desc, struct mail, BK_I64(user_id, BK_REQUIRED), BK_STR(template, BK_REQUIRED),
+            BK_STR(to, BK_REQUIRED))
+
+struct added {
+    bk_str id;
+};
+
+BK_DESCRIBE(added_desc, struct added, BK_STR(id))
+
+/* POST /api/jobs */
+static bk_err add_job(bk_req *req, bk_res *res)
 {
-    (void)req, (void)res;
-    return bk_fail(BK_EUNAVAILABLE, "there is no queue");
+    bk_queue *queue = bk_req_route_data(req);
+    struct mail mail;
+    struct added added;
+
+    if (queue == NULL)
+        return bk_fail(BK_EUNAVAILABLE, "no Redis is configured");
+    BK_TRY(bk_req_bind(req, mail_desc, &mail));
+    BK_TRY(bk_jobs_add(queue, "work", mail_desc, &mail, NULL, &added.id));
+    return bk_res_object(res, 202, added_desc, &added);
 }
 
 static void add_routes(bk_router *router)
@@ -116,8 +137,6 @@ static void add_routes(bk_router *router)
     bk_get(router, "/slow", slow, &(bk_route_opts){.timeout_ms = BK_UNLIMITED});
     bk_get(router, "/big", big, &(bk_route_opts){.timeout_ms = BK_UNLIMITED});
     bk_post(router, "/echo", echo, &(bk_route_opts){.body = echo_desc, .answer = echo_desc});
-    bk_router *api = bk_router_group(router, "/api");
-    bk_post(api, "/jobs", unavailable);
 }
 
 /* --- workers ---------------------------------------------------------------------------------- */
@@ -145,15 +164,31 @@ static bk_pg *make_pool(bk_app *app, const struct settings *settings)
                           });
 }
 
-static bk_cache *make_cache(bk_app *app, const struct settings *settings)
+static bk_redis *make_redis(bk_app *app, const struct settings *settings)
 {
     if (settings->redis == NULL)
         return NULL;
+    return bk_redis_new(app, &(bk_redis_opts){.url = bk_str_of(settings->redis)});
+}
+
+static void add_jobs_route(bk_app *app, bk_redis *redis)
+{
+    bk_queue *queue = NULL;
+
+    if (redis != NULL)
+        queue = bk_queue_new(app, &(bk_queue_opts){.name = "bench",
+                                                   .redis = redis,
+                                                   .job = {.keep_completed = {.remove = true}}});
+    bk_post(bk_app_router(app), "/api/jobs", add_job,
+            &(bk_route_opts){.data = queue, .body = mail_desc, .answer = added_desc});
+}
+
+static bk_cache *make_cache(bk_app *app, const struct settings *settings, bk_redis *redis)
+{
+    if (redis == NULL)
+        return NULL;
     return bk_cache_new(app, &(bk_cache_opts){
-                                 .redis = bk_redis_new(app,
-                                                       &(bk_redis_opts){
-                                                           .url = bk_str_of(settings->redis),
-                                                       }),
+                                 .redis = redis,
                                  .prefix = "bench:",
                                  .no_l1 = settings->no_l1,
                                  .l1_bytes = (size_t)settings->l1_kib * 1024,
@@ -167,11 +202,13 @@ static bk_app *make_app(const struct settings *settings)
 
     if (!bench_stack_use(app, settings->stack, settings->log))
         die(settings->stack);
+    bk_redis *redis = make_redis(app, settings);
     bk_router *signed_in = bench_auth_group(app, settings->secret);
     add_routes(bk_app_router(app));
+    add_jobs_route(app, redis);
     bench_realtime_routes(app);
     bench_auth_routes(bk_app_router(app), signed_in);
-    bench_db_routes(app, make_pool(app, settings), make_cache(app, settings), signed_in);
+    bench_db_routes(app, make_pool(app, settings), make_cache(app, settings, redis), signed_in);
     return app;
 }
 

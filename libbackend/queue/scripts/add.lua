@@ -2,7 +2,8 @@
 -- follow, and as many names and values:
 --   id  deid (with ttl, extend, replace, keep_last)  timestamp  delay  priority  lifo
 --   parentKey parent children rjk (flows, schedulers)  relayed (entry of an outbox, with until)
--- Returns for each its id, that of the job that it duplicates, or a negative code.
+-- Returns for each its id, that of the job that it duplicates, or a code: 0 for an entry of an outbox
+-- that was moved before, else negative.
 --@use _queue
 --@use _place
 --@use _create
@@ -12,6 +13,7 @@ local now = tonumber(ARGV[1])
 local count = tonumber(ARGV[2])
 local events, meta = base .. 'events', base .. 'meta'
 local fresh, out = {}, {}
+local relays = false
 
 -- The job that has the id already, or nothing when `id` is the owner now.
 local function owner_of(dedup_id, id, job)
@@ -87,8 +89,9 @@ local function add_other(id, job)
     id = job.id
     local key = base .. id
     if job.relayed then
+      relays = true
       if call('ZSCORE', base .. 'bk:relayed', job.relayed) then
-        return id
+        return 0
       end
       call('ZADD', base .. 'bk:relayed', job['until'], job.relayed)
     end
@@ -149,6 +152,9 @@ end
 if #fresh ~= 0 then
   call('LPUSH', base .. 'wait', unpack(fresh))
   wake(base)
+end
+if relays then
+  call('ZREMRANGEBYSCORE', base .. 'bk:relayed', '-inf', now)
 end
 call('XTRIM', events, 'MAXLEN', '~', length)
 return out
