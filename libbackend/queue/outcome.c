@@ -202,11 +202,17 @@ static bk_str traces_with(bk_job *job, bk_str trace)
 
 /* --- judging ---------------------------------------------------------------------------------- */
 
-void bk__job_fail(bk_job *job, bk_str reason)
+static void fail_with(bk_job *job, bk_str reason)
 {
     job->outcome = BK__FAILED;
     job->reason = reason;
     job->traces = traces_with(job, trace_of(job, reason));
+}
+
+void bk__job_fail(bk_job *job, bk_str reason)
+{
+    job->for_good = true;
+    fail_with(job, reason);
 }
 
 void bk__job_give_back(bk_job *job)
@@ -223,7 +229,7 @@ static void judge_failure(bk_job *job, bk_err err)
                     : job->failure.ptr != NULL ? job->failure
                                                : words_of(err);
 
-    bk__job_fail(job, bk_arena_dup(job->arena, reason));
+    fail_with(job, bk_arena_dup(job->arena, reason));
     if (job->for_good || job->made + 1 >= job->stored.attempts ||
         (most != 0 && most != BK_UNLIMITED && job->started >= most))
         return;

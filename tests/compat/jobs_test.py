@@ -15,7 +15,7 @@ import node
 import redis
 
 TIMES = {"timestamp", "processedOn", "finishedOn"}
-LISTS, SETS = ("wait", "active", "paused"), ("prioritized", "delayed", "completed", "failed", "waiting-children")
+UNTOLD = {"meta", "marker", "stalled", "stalled-check"}  # what depends on time, or on who was there
 
 
 def plain(field, value):
@@ -33,23 +33,17 @@ def plain(field, value):
 
 def left_behind(queue):
     """All of it, as it should be the same whoever has worked."""
-    out = {"events": [[plain(event[i - 1], word) if i % 2 else word for i, word in enumerate(event)]
-                      for event in queue.events()]}
-    for name in LISTS:
-        out[name] = queue.cli("LRANGE", name, 0, -1)
-    for name in SETS:
-        ids = queue.cli("ZRANGE", name, 0, -1)
-        out[name] = sorted(ids) if name in ("completed", "failed") else ids  # which of them came first is chance
-    keys = [key[len(queue.base):] for key in queue.server.cli("KEYS", queue.base + "*").split("\n") if key]
-    for key in keys:
-        kind = queue.one("TYPE", key)
-        known = key in (*LISTS, *SETS, "meta", "events", "marker", "stalled", "stalled-check")
-        if kind == "hash" and not known:
-            out[key] = {field: plain(field, value) for field, value in queue.hash(key).items()}
-        elif not known:
-            out[key] = {"string": lambda: queue.one("GET", key), "list": lambda: queue.cli("LRANGE", key, 0, -1),
-                        "set": lambda: sorted(queue.cli("SMEMBERS", key)),
-                        "zset": lambda: queue.cli("ZRANGE", key, 0, -1)}[kind]()  # pylint: disable=cell-var-from-loop
+    out = {}
+    for key, (kind, content) in queue.all().items():
+        if key in UNTOLD:
+            continue
+        if kind == "hash":
+            content = {field: plain(field, value) for field, value in content.items()}
+        elif kind == "stream":
+            content = [[plain(event[i - 1], word) if i % 2 else word for i, word in enumerate(event)] for event in content]
+        elif key in ("completed", "failed"):
+            content = sorted(content)  # which of them came first is chance
+        out[key] = content
     return out
 
 
@@ -132,7 +126,7 @@ def test_the_order_of_priorities(bench):
         for priority in (5, 1, 5, None, 2097151):
             producer.add(queue.name, data={"p": priority}, priority=priority)
         producer.add(queue.name, data={"p": "lifo"}, lifo=True)
-        scores = queue.cli("ZRANGE", "prioritized", 0, -1, "WITHSCORES")
+        scores = queue.one("ZRANGE", "prioritized", 0, -1, "WITHSCORES")
         said = work_until(queue, worker, completed=6)
         return scores, [line["data"]["p"] for line in said if line.get("event") == "start"]
     bench.compare(scenario)
@@ -140,10 +134,10 @@ def test_the_order_of_priorities(bench):
 
 def test_delayed_jobs(bench):
     def scenario(queue, producer, worker):
-        producer.add(queue.name, data={"n": 1}, delay=300)
-        producer.add(queue.name, data={"n": 2}, delay=100, priority=3)
-        said = work_until(queue, worker, completed=2, delayed=0)
-        return [line["data"]["n"] for line in said if line.get("event") == "start"]
+        with worker.work(queue.name, name="wrk"):
+            producer.add(queue.name, data={"n": 1}, delay=2000)
+            producer.add(queue.name, data={"n": 2}, delay=400, priority=3)
+            queue.wait_counts(wait=0, active=0, prioritized=0, completed=2, delayed=0)
     bench.compare(scenario)
 
 
@@ -162,7 +156,7 @@ def test_ids_that_nobody_may_choose(bench):
         for bad in ("42", "-1", "0", "a:b", "0:x", "a:b:c:d"):
             side.refuse(queue.name, job_id=bad)
         side.refuse(queue.name, priority=2097152)
-        assert [key for key in bench.server.cli("KEYS", queue.base + "*").split() if not key.endswith(":meta")] == []
+        assert set(queue.all()) <= {"meta"}
 
 
 def test_deduplication(bench):
@@ -269,6 +263,49 @@ def test_a_job_that_kills_every_worker(bench):
     bench.compare(scenario)
 
 
+# --- children and parents; the last of several ---
+
+
+def test_children_that_we_run(bench):
+    """BullMQ makes the flows and runs the parents."""
+    def scenario(queue, producer, worker):
+        del producer
+        children = jobs.Queue(bench.server, queue.name + "-kids")
+        for policy in ("none", "failParentOnFailure", "continueParentOnFailure", "ignoreDependencyOnFailure",
+                       "removeDependencyOnFailure"):
+            bench.theirs.call("flow", "--queue", queue.name, "--kids", children.name, "--policy", policy)
+        with worker.work(children.name, name="wrk"):
+            children.wait_counts(wait=0, active=0, completed=5, failed=5)
+        with bench.theirs.work(queue.name, behaviour="children", name="wrk"):
+            queue.wait_counts(wait=0, active=0, completed=3, failed=1, waiting_children=1)
+        left = left_behind(children)
+        return json.loads(json.dumps(left).replace(queue.name, "Q")), json.loads(
+            json.dumps(left_behind(queue)).replace(queue.name, "Q"))
+    expected = None
+    for worker in (bench.theirs, bench.ours):
+        got = scenario(bench.queue(), bench.theirs, worker)
+        if expected is None:
+            expected = got
+        for have, want in zip(got, expected):
+            for key in sorted({*have, *want}):
+                assert have.get(key) == want.get(key), f"{worker.name}: {key}:\n  got      {have.get(key)}\n  expected {want.get(key)}"
+
+
+def test_the_last_of_several_is_kept_while_one_runs(bench):
+    def scenario(queue, producer, worker):
+        other = bench.theirs  # the probe has no such option
+        del producer
+        options = {"dedup_id": "d", "dedup_keepLastIfActive": "1"}
+        with worker.work(queue.name, name="wrk") as process:
+            other.add(queue.name, data={"n": 1, "__behaviour": "sleep:1500"}, **options)
+            queue.wait_counts(active=1)
+            other.add(queue.name, data={"n": 2}, **options)
+            other.add(queue.name, data={"n": 3}, **options)
+            queue.wait_counts(wait=0, active=0, completed=2)
+            del process
+    bench.compare(scenario)
+
+
 # --- both at once ---
 
 
@@ -312,9 +349,8 @@ def test_a_rate_limit_is_for_all(bench):
         producer.add(queue.name, count=5)
         with worker.work(queue.name, concurrency=5, limiter="2/400"), bench.ours.work(queue.name, limiter="2/400"):
             queue.wait_counts(wait=0, active=0, completed=5)
-        starts = sorted(int(queue.hash(str(id))["processedOn"]) for id in range(1, 6))
-        for first, third in zip(starts, starts[2:]):
-            assert third - first >= 380, starts
+        starts = sorted(int(job["processedOn"]) for key, (_, job) in queue.all().items() if key.isdigit())
+        assert starts[2] - starts[0] >= 380 and starts[4] - starts[2] >= 380, starts
 
 
 def test_a_global_concurrency_is_for_all(bench):
@@ -324,8 +360,8 @@ def test_a_global_concurrency_is_for_all(bench):
         producer.add(queue.name, count=8)
         begin = time.monotonic()
         with worker.work(queue.name, concurrency=4, behaviour="sleep:100"):
-            while int(queue.one("ZCARD", "completed")) < 8:
-                assert int(queue.one("LLEN", "active")) <= 2
+            while queue.counts("completed")["completed"] < 8:
+                assert queue.counts("active")["active"] <= 2
                 assert time.monotonic() - begin < 10
                 time.sleep(0.01)
 

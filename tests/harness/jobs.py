@@ -210,38 +210,66 @@ class Theirs(Side):
             process.kill()
 
 
+# All that lies in Redis under a prefix: {key: {type: content}}; one call, since redis-cli takes its time to begin.
+DUMP = """
+local out = {}
+local read = {
+  hash = function(key) return redis.call('HGETALL', key) end, list = function(key) return redis.call('LRANGE', key, 0, -1) end,
+  string = function(key) return redis.call('GET', key) end, set = function(key) return redis.call('SMEMBERS', key) end,
+  zset = function(key) return redis.call('ZRANGE', key, 0, -1, 'WITHSCORES') end,
+  stream = function(key) local all = {} for i, e in ipairs(redis.call('XRANGE', key, '-', '+')) do all[i] = e[2] end return all end,
+}
+for _, key in ipairs(redis.call('KEYS', ARGV[1] .. '*')) do
+  local kind = redis.call('TYPE', key).ok
+  out[string.sub(key, #ARGV[1] + 1)] = {kind, read[kind](key)}
+end
+return cjson.encode(out)
+"""
+
+
 class Queue:
     """What lies in Redis of a queue."""
 
     def __init__(self, server, name, prefix="bull"):
         self.server, self.name, self.base = server, name, f"{prefix}:{name}:"
 
-    def cli(self, verb, key, *words):
-        text = self.server.cli(verb, self.base + key, *words)
-        return text.split("\n") if text else []
-
     def one(self, verb, key, *words):
         return self.server.cli(verb, self.base + key, *words)
 
+    def all(self):
+        """{key: (type, content)}: hashes as such, sorted sets as lists of members, streams as lists of lists."""
+        out = {}
+        for key, (kind, content) in json.loads(self.server.cli("EVAL", DUMP, 0, self.base)).items():
+            content = content or []  # cjson writes an empty list as an object
+            if kind == "hash":
+                content = dict(zip(content[::2], content[1::2]))
+            elif kind == "zset":
+                content = content[::2]
+            elif kind == "set":
+                content = sorted(content)
+            out[key] = kind, content
+        return out
+
     def hash(self, job):
-        flat = json.loads(self.server.cli("EVAL", "return cjson.encode(redis.call('HGETALL', KEYS[1]))", 1, self.base + job))
-        return dict(zip(flat[::2], flat[1::2])) if flat else {}
+        return self.all().get(job, ("hash", {}))[1]
 
     def events(self):
         """Each as a list of its fields and values."""
-        text = self.server.cli(
-            "EVAL", "local out = {} for _, e in ipairs(redis.call('XRANGE', KEYS[1], '-', '+')) do out[#out + 1] = e[2] end "
-            "return cjson.encode(out)", 1, self.base + "events")
-        return json.loads(text) if text != "{}" else []
+        return self.all().get("events", ("stream", []))[1]
 
     def wait(self, holds, what, patience=PATIENCE_S):
         end = time.monotonic() + patience
         while not holds():
-            assert time.monotonic() < end, f"{what}; events: {self.events()[-10:]}"
+            assert time.monotonic() < end, f"{what() if callable(what) else what}; events: {self.events()[-10:]}"
             time.sleep(0.02)
 
+    def counts(self, *names):
+        script = "local out = {} for i, key in ipairs(KEYS) do local kind = redis.call('TYPE', key).ok " \
+                 "out[i] = kind == 'list' and redis.call('LLEN', key) or kind == 'zset' and redis.call('ZCARD', key) or 0 end return out"
+        text = self.server.cli("EVAL", script, len(names), *(self.base + name for name in names))
+        return dict(zip(names, map(int, text.split("\n"))))
+
     def wait_counts(self, **counts):
-        def now():
-            verbs = {"wait": "LLEN", "active": "LLEN"}
-            return {name: int(self.one(verbs.get(name, "ZCARD"), name)) for name in counts}
-        self.wait(lambda: now() == counts, f"{now()} is not {counts}")
+        names = [name.replace("_", "-") for name in counts]
+        wanted = dict(zip(names, counts.values()))
+        self.wait(lambda: self.counts(*names) == wanted, lambda: f"{self.counts(*names)} is not {wanted}")

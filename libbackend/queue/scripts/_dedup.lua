@@ -8,6 +8,7 @@ local function add_kept(at, dedup_id, now)
   local opts = cjson.decode(job.opts)
   call('DEL', at .. 'dn:' .. dedup_id)
   call('SET', at .. 'de:' .. dedup_id, job.jid)
+  call('INCR', at .. 'id')
   create(at, job.jid, {
     name = job.name, data = job.data, opts = job.opts, timestamp = now, delay = tonumber(opts.delay) or 0,
     priority = tonumber(opts.priority) or 0, lifo = opts.lifo == true, parentKey = job.pk, parent = job.pd,

@@ -7,7 +7,7 @@
 //   REDIS_URL=... node jobs_probe.js board --queue Q       what bull-board shows
 const readline = require('node:readline');
 const Redis = require('ioredis');
-const { Queue, QueueEvents, UnrecoverableError, Worker } = require('bullmq');
+const { FlowProducer, Queue, QueueEvents, UnrecoverableError, Worker } = require('bullmq');
 
 const connect = () => new Redis(process.env.REDIS_URL, { maxRetriesPerRequest: null });
 const say = (line) => process.stdout.write(`${JSON.stringify(line)}\n`);
@@ -167,12 +167,24 @@ async function board(o) {
   return 0;
 }
 
+// A parent with a child that ends well and one that fails, by the policy given.
+async function flow(o) {
+  const flows = new FlowProducer({ connection: connect(), prefix: o.prefix ?? 'bull' });
+  const opts = o.policy === 'none' ? {} : { [o.policy]: true };
+  const id = (which) => `${which}-${o.policy}`;
+  await flows.add({ name: 'parent', queueName: o.queue, data: {}, opts: { jobId: id('parent') }, children: [
+    { name: 'good', queueName: o.kids, data: { n: 1 }, opts: { jobId: id('good') } },
+    { name: 'bad', queueName: o.kids, data: { __behaviour: 'fail-always' }, opts: { jobId: id('bad'), ...opts } }] });
+  await flows.close();
+  return 0;
+}
+
 async function stop() {
   await working.close();
   return 0;
 }
 
-const verbs = { add, ctl, board, work, stop };
+const verbs = { add, ctl, board, flow, work, stop };
 
 async function run(words) {
   try {
