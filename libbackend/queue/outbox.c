@@ -111,6 +111,7 @@ static bk_err start(void *data)
 {
     bk_outbox *outbox = data;
 
+    bk__outbox_make_table(outbox);
     if (outbox->opts.no_relay || (bk_app_roles(outbox->app) & BK_ROLE_JOBS) == 0)
         return BK_OK;
     return bk_spawn("outbox relay", bk__relay_run, outbox);

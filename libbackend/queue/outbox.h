@@ -17,6 +17,9 @@ struct bk_outbox {
     bk_outbox_stats stats;
 };
 
+/* relay.c: makes the table where it is missing. What fails is logged. */
+BK_YIELDS void bk__outbox_make_table(const bk_outbox *outbox);
+
 /* relay.c: moves entries until the fiber is cancelled. @p data: the outbox. */
 bk_err bk__relay_run(void *data);
 

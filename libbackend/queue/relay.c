@@ -197,17 +197,15 @@ BK_YIELDS static bk_err one_step(bk_outbox *outbox, bk_group *group, size_t *cou
     return err;
 }
 
-BK_YIELDS static void make_table(const bk_outbox *outbox)
+void bk__outbox_make_table(const bk_outbox *outbox)
 {
-    while (!outbox->opts.no_create &&
-           bk_pg_exec(outbox->opts.db, outbox->create, BK_NO_ARGS, NULL) != BK_OK) {
-        const bk_error_link *why = bk_error_chain();
-        bk_warn("outbox.no_table", bk_kv_cstr("table", outbox->table),
-                bk_kv_str("why", why != NULL ? why->message : BK_LIT("")));
-        bk_error_clear();
-        if (bk_sleep_ms(FAILED_MS) != BK_OK)
-            return;
-    }
+    if (outbox->opts.no_create ||
+        bk_pg_exec(outbox->opts.db, outbox->create, BK_NO_ARGS, NULL) == BK_OK)
+        return;
+    const bk_error_link *why = bk_error_chain();
+    bk_warn("outbox.no_table", bk_kv_cstr("table", outbox->table),
+            bk_kv_str("why", why != NULL ? why->message : BK_LIT("")));
+    bk_error_clear();
 }
 
 bk_err bk__relay_run(void *data)
@@ -216,7 +214,6 @@ bk_err bk__relay_run(void *data)
     bk_group *group = bk_group_open();
 
     outbox->relay = bk_fiber_self();
-    make_table(outbox);
     outbox->pause_ms = 1;
     while (bk_fiber_interrupted() == BK_OK) {
         size_t count = 0;
@@ -230,6 +227,8 @@ bk_err bk__relay_run(void *data)
         bk_error_clear();
         if (err == BK_OK && count == outbox->opts.batch)
             continue;
+        if (err != BK_OK)
+            bk__outbox_make_table(outbox); /* PostgreSQL may not have been there at the start */
         uint32_t pause = err != BK_OK ? FAILED_MS : outbox->pause_ms;
         outbox->pause_ms = 2 * outbox->pause_ms < outbox->opts.poll_ms ? 2 * outbox->pause_ms
                                                                        : outbox->opts.poll_ms;
