@@ -22,6 +22,7 @@
 
 #include <backend/base.h>
 #include <backend/errors.h>
+#include <backend/loop.h>
 #include <backend/router.h>
 
 BK_BEGIN_DECLS
@@ -110,15 +111,6 @@ BK_API bk_router *bk_app_router(bk_app *app);
 
 /** bk_app_opts.data. */
 BK_API void *bk_app_data(const bk_app *app);
-
-/** What a worker does; a set of these. */
-enum {
-    BK_ROLE_WEB = 1, /**< It answers requests. */
-    BK_ROLE_JOBS = 2 /**< It runs jobs. */
-};
-
-/** What this worker does: a set of BK_ROLE_. Both, unless a supervisor has divided the work. */
-BK_API unsigned bk_app_roles(const bk_app *app);
 
 /** Whether the app, or the service that this worker belongs to, is on its way out: readiness should
  *  say no. @threads Any. */

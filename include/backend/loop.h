@@ -74,6 +74,16 @@ BK_API void bk_app_part(bk_app *app, const bk_part_type *type, void *data);
  *  worker's share of `most` is `most / sharers`, at least 1. To be asked when a part starts. */
 BK_API uint32_t bk_app_sharers(const bk_app *app);
 
+/** What a worker does; a set of these. */
+enum {
+    BK_ROLE_WEB = 1, /**< It answers requests. */
+    BK_ROLE_JOBS = 2 /**< It runs jobs. */
+};
+
+/** What this worker does: a set of BK_ROLE_. Both, unless a supervisor has divided the work; none in
+ *  bk_app_call(). */
+BK_API unsigned bk_app_roles(const bk_app *app);
+
 /** Called on the loop's thread, on no fiber. */
 typedef void (*bk_post_fn)(void *data);
 

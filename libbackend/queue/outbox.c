@@ -11,7 +11,6 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include <backend/app.h>
 #include <backend/arena.h>
 #include <backend/json.h>
 #include <backend/loop.h>

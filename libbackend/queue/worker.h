@@ -141,6 +141,11 @@ BK_YIELDS void bk__worker_settle(bk_job *job);
 /* A job has ended without anything being told. */
 void bk__worker_forget(bk_job *job);
 
+/* --- settle.c ------------------------------------------------------------------------------------- */
+
+/* Makes the words of worker->call: it ends the jobs of `settling` and takes @p want others. */
+void bk__settle_build(bk_worker *worker, size_t want);
+
 /* --- stalled.c ------------------------------------------------------------------------------------ */
 
 void bk__stalled_start(bk_worker *worker);

@@ -86,11 +86,21 @@ struct other {
     bk_queue *queue, *elsewhere;
 };
 
+struct note {
+    bk_str text;
+};
+
+BK_DESCRIBE(note_desc, struct note, BK_STR(text))
+
 static bk_err add_and_roll_back(bk_pg *tx, void *data)
 {
     struct other *other = data;
+    struct note note = {BK_LIT("hello")};
     bk_str id;
 
+    BK_TRY(bk_jobs_add_tx(tx, other->outbox, other->queue, "x", note_desc, &note,
+                          &(bk_job_opts){.id = BK_LIT("own")}, &id));
+    assert_true(bk_str_eq(id, BK_LIT("own")));
     BK_TRY(bk_jobs_add_tx_json(tx, other->outbox, other->queue, "x", BK_LIT("1"), NULL, &id));
     assert_int_equal(id.len, 36);
     assert_int_equal(
