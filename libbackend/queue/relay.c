@@ -127,7 +127,8 @@ BK_YIELDS static void shorten_notes(struct step *step)
 {
     bk_arena *arena = bk_fiber_arena();
     bk_str *words = bk_arena_alloc(arena, 2 * step->count * sizeof *words);
-    bk_str until = bk_arena_printf(arena, "%lld", (long long)(bk__queue_now() + MOVED_MS));
+    int64_t at = bk__queue_now() + MOVED_MS;
+    bk_str until = bk_arena_printf(arena, "%lld", (long long)at);
 
     for (size_t i = 0; i < step->count; i++) {
         size_t count = 0;

@@ -158,6 +158,20 @@ def test_a_redis_that_is_killed_has_all_that_it_took():
         check_once(server, runs, adds.ids())
 
 
+def test_a_failover_keeps_what_the_replica_has():
+    """And goes on at the new master, with each connection: commands, waiting, locks."""
+    with redis.Watched() as watched, runs_file() as runs:
+        with Process("work", watched, RUNS=runs, LOCK_MS="2000").ready(), Process("add", watched).ready() as adds:
+            until(lambda: len(adds.said) > 50, lambda: "nothing is added")
+            adds.end()
+            watched.master.cli("WAIT", 1, 10000)
+            watched.fail_over()
+            with Process("add", watched).ready() as more:
+                until(lambda: len(more.said) > 50, lambda: "nothing is added at the new master: " + more.words())
+            until(lambda: is_empty(watched.replica), lambda: "jobs are left")
+        check_once(watched.replica, runs, adds.ids() + more.ids())
+
+
 def entries(database):
     return int(database.psql("SELECT count(*) FROM bk_outbox"))
 

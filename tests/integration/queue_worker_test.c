@@ -542,6 +542,91 @@ static void test_a_paused_worker_takes_nothing(void **state)
     queue_app_end(&it);
 }
 
+/* --- connections ---------------------------------------------------------------------------------- */
+
+static bk_queue *second_queue;
+
+/* Each is woken at once, whichever was idle first, and however often. */
+static bk_err add_to_both(void *data)
+{
+    struct queue_app *it = data;
+
+    for (int i = 0; i < 6; i++) {
+        bk_queue *queue = i % 3 == 1 ? second_queue : it->queue;
+        bk_job_info info;
+        bk_str id;
+        BK_TRY(bk_sleep_ms(100));
+        BK_TRY(bk_jobs_add_json(queue, "x", BK_LIT("{}"), NULL, &id));
+        for (int ms = 0; ms < QUEUE_APP_PATIENCE_MS; ms += 5) {
+            BK_TRY(bk_queue_job(queue, id, &info));
+            if (info.state == BK_JOB_COMPLETED)
+                break;
+            BK_TRY(bk_sleep_ms(5));
+        }
+        assert_int_equal(info.state, BK_JOB_COMPLETED);
+        /* An idle worker looks by itself only after drain_ms. */
+        assert_true(info.finished_on - info.timestamp < INT64_C(10000000));
+    }
+    bk_str clients;
+    int found = 0;
+    BK_TRY(bk_redis_str(it->redis, "CLIENT LIST", BK_NO_ARGS, &clients));
+    for (bk_str line; bk_str_split(&clients, '\n', &line);)
+        found += line.len != 0;
+    assert_int_equal(found, 3); /* commands, waiting, locks */
+    return BK_OK;
+}
+
+static void test_all_queues_share_one_connection_to_wait_on(void **state)
+{
+    bk_worker_opts opts = {.drain_ms = 60000};
+    struct queue_app it = queue_app_make(&server, &opts, 0);
+
+    (void)state;
+    flush();
+    second_queue = bk_queue_new(it.app, &(bk_queue_opts){.name = "second", .redis = it.redis});
+    bk_worker *second = bk_worker_new(it.app, second_queue, &opts);
+    bk_worker_on(it.worker, NULL, count_start, NULL);
+    bk_worker_on(second, NULL, count_start, NULL);
+    queue_app_begin(&it);
+    queue_app_run(&it, add_to_both);
+    queue_app_end(&it);
+    assert_int_equal(told.starts, 6);
+}
+
+static bk_err start_and_look_at_marker(void *data)
+{
+    struct queue_app *it = data;
+    int64_t there = 0;
+
+    /* The worker on the second queue keeps the connection waiting; that on the first gets busy
+     * between two looks, so that its marker is taken when it has no room. */
+    BK_TRY(bk_jobs_add_json(it->queue, "wait", BK_LIT("{}"), NULL, NULL));
+    while (told.starts == 0)
+        BK_TRY(bk_sleep_ms(2));
+    BK_TRY(bk_jobs_add_json(it->queue, "wait", BK_LIT("{}"), NULL, NULL));
+    for (int ms = 0; ms < QUEUE_APP_PATIENCE_MS && there == 0; ms += 10) {
+        BK_TRY(bk_sleep_ms(10));
+        BK_TRY(bk_redis_i64(it->redis, "EXISTS bull:q:marker", BK_NO_ARGS, &there));
+    }
+    assert_int_equal(there, 1);
+    return BK_OK;
+}
+
+static void test_a_marker_is_left_for_others_by_who_has_no_room(void **state)
+{
+    struct queue_app it = queue_app_make(&server, &(bk_worker_opts){0}, 50);
+
+    (void)state;
+    flush();
+    second_queue = bk_queue_new(it.app, &(bk_queue_opts){.name = "second", .redis = it.redis});
+    bk_worker *second = bk_worker_new(it.app, second_queue, NULL);
+    bk_worker_on(it.worker, NULL, wait_long, NULL);
+    bk_worker_on(second, NULL, count_start, NULL);
+    queue_app_begin(&it);
+    queue_app_run(&it, start_and_look_at_marker);
+    queue_app_end(&it);
+}
+
 /* --- Redis ---------------------------------------------------------------------------------------- */
 
 static void test_a_redis_that_evicts_is_refused(void **state)
@@ -620,6 +705,8 @@ int main(void)
         cmocka_unit_test(test_a_job_goes_on_where_it_stopped),
         cmocka_unit_test(test_each_group_has_its_limit),
         cmocka_unit_test(test_a_paused_worker_takes_nothing),
+        cmocka_unit_test(test_all_queues_share_one_connection_to_wait_on),
+        cmocka_unit_test(test_a_marker_is_left_for_others_by_who_has_no_room),
         cmocka_unit_test(test_a_redis_that_evicts_is_refused),
         cmocka_unit_test(test_a_completion_is_told_to_a_redis_that_comes_back),
     };
