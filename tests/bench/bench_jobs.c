@@ -4,6 +4,7 @@
  * and the time from add to start on an idle queue.
  *
  *   REDIS_URL=... bench-jobs [--quick]
+ *   REDIS_URL=... bench-jobs --memory N     what a worker takes while N jobs wait in their handlers
  *
  * It calls itself with --worker for the process that works.
  */
@@ -46,7 +47,7 @@ static struct bench {
     bk_queue *queue;
     bk_worker *worker;
     const char *self;
-    long one, many, bulk, paced;
+    long one, many, bulk, paced, held;
     long left; /* of the lanes */
     double *waits;
     long wait_count;
@@ -293,6 +294,39 @@ BK_YIELDS static bk_err measure_working(void)
     return bk_queue_obliterate(bench.queue, true);
 }
 
+/* --- memory ------------------------------------------------------------------------------------- */
+
+static bk_err wait_for_end(bk_job *job, void *data)
+{
+    struct plain_mail in;
+
+    (void)data;
+    BK_TRY(bk_job_bind(job, plain_mail_desc, &in));
+    return bk_sleep_ms(600000);
+}
+
+static bk_err measure_memory(void *data)
+{
+    bk_worker_stats stats;
+    long idle = rss_kib();
+
+    (void)data;
+    BK_TRY(bk_queue_obliterate(bench.queue, true));
+    for (long i = 0; i < bench.held; i += BULK)
+        BK_TRY(alone(add_bulk, NULL));
+    BK_TRY(bk_queue_resume(bench.queue));
+    do {
+        BK_TRY(bk_sleep_ms(10));
+        bk_worker_get_stats(bench.worker, &stats);
+    } while (stats.running < (uint64_t)bench.held);
+    printf("%ld jobs in flight: %.1f KiB each, %ld MiB in all\n", bench.held,
+           (double)(rss_kib() - idle) / (double)bench.held, rss_kib() / 1024);
+    fflush(stdout);
+    BK_TRY(bk_queue_obliterate(bench.queue, true));
+    bk_app_stop(bench.app);
+    return BK_OK;
+}
+
 /* --- life ------------------------------------------------------------------------------------- */
 
 static bk_err run(bk_app *app, void *data, void **state)
@@ -300,6 +334,8 @@ static bk_err run(bk_app *app, void *data, void **state)
     bk_err err;
 
     (void)data, (void)state;
+    if (bench.held != 0)
+        return bk_spawn("memory", measure_memory, NULL);
     if (bench.worker != NULL)
         return bk_spawn("watch", watch, NULL);
     err = measure_adding();
@@ -315,24 +351,31 @@ int main(int argc, char **argv)
     bool works = argc == 4 && strcmp(argv[1], "--worker") == 0;
 
     bench.self = argv[0];
+    if (argc == 3 && strcmp(argv[1], "--memory") == 0)
+        bench.held = strtol(argv[2], NULL, 10);
     bench.one = (long)(5000 * scale);
     bench.many = (long)(20000 * scale);
     bench.bulk = works ? strtol(argv[2], NULL, 10) : (long)(40000 * scale);
     bench.paced = works ? strtol(argv[3], NULL, 10) : (long)(1000 * scale);
     bench.waits = calloc((size_t)bench.paced, sizeof *bench.waits);
-    bench.app = bk_app_new(&(bk_app_opts){.name = "bench-jobs", .on_worker_start = run});
+    bench.app = bk_app_new(&(bk_app_opts){
+        .name = "bench-jobs",
+        .on_worker_start = run,
+        .timeouts = {.drain_ms = bench.held != 0 ? 1 : 0},
+    });
     bench.redis = bk_redis_new(bench.app, &(bk_redis_opts){.url = bk_str_of(getenv("REDIS_URL"))});
     bench.queue =
         bk_queue_new(bench.app, &(bk_queue_opts){.name = "bench-jobs",
                                                  .redis = bench.redis,
                                                  .job = {.keep_completed = {.remove = true},
                                                          .keep_failed = {.remove = true}}});
-    if (works) {
+    if (works || bench.held != 0) {
+        uint32_t jobs = bench.held != 0 ? (uint32_t)bench.held : CONCURRENCY;
         bench.worker =
-            bk_worker_new(bench.app, bench.queue, &(bk_worker_opts){.concurrency = CONCURRENCY});
-        bk_worker_on(bench.worker, "work", work, NULL);
+            bk_worker_new(bench.app, bench.queue, &(bk_worker_opts){.concurrency = jobs});
+        bk_worker_on(bench.worker, "work", bench.held != 0 ? wait_for_end : work, NULL);
     }
-    bk_log_set_level(BK_LOG_WARN);
+    bk_log_set_level(bench.held != 0 ? BK_LOG_ERROR : BK_LOG_WARN);
     bk_err err = bk_app_listen(bench.app, &(bk_listen_opts){.port = 0});
     if (err == BK_OK)
         err = bk_app_run(bench.app);
