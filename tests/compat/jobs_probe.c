@@ -155,6 +155,14 @@ BK_YIELDS static bk_err say_counts(void)
     return BK_OK;
 }
 
+static bk_job_state state_of(bk_str name)
+{
+    for (int i = BK_JOB_WAITING; i <= BK_JOB_FAILED; i++)
+        if (bk_str_eq(name, bk_str_of(bk_job_state_name((bk_job_state)i))))
+            return (bk_job_state)i;
+    return bk_str_eq(name, BK_LIT("wait")) ? BK_JOB_WAITING : BK_JOB_UNKNOWN;
+}
+
 BK_YIELDS static bk_err control(void)
 {
     const char *verb = probe.arg_count > 0 ? probe.args[0] : "";
@@ -176,6 +184,10 @@ BK_YIELDS static bk_err control(void)
         return say_state(id);
     if (strcmp(verb, "counts") == 0)
         return say_counts();
+    if (strcmp(verb, "clean") == 0)
+        return bk_queue_clean(probe.queue, state_of(id), 0, 1000, NULL);
+    if (strcmp(verb, "obliterate") == 0)
+        return bk_queue_obliterate(probe.queue, true);
     return bk_fail(BK_EINVAL, "no such verb: %s", verb);
 }
 
@@ -382,6 +394,12 @@ static bool set(const char *option, const char *value)
         probe.job.keep_failed = keep_of(value);
     else if (strcmp(option, "--dedup-id") == 0)
         probe.job.dedup.id = bk_str_of(value);
+    else if (strcmp(option, "--dedup-extend") == 0)
+        probe.job.dedup.extend = true;
+    else if (strcmp(option, "--dedup-replace") == 0)
+        probe.job.dedup.replace = true;
+    else if (strcmp(option, "--dedup-keepLastIfActive") == 0)
+        probe.job.dedup.keep_last_if_active = true;
     else if (strcmp(option, "--limiter") == 0)
         probe.work.limit = limit_of(value);
     else {

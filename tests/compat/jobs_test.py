@@ -230,6 +230,22 @@ def test_promoting_retrying_and_removing(bench):
     bench.compare(scenario)
 
 
+def test_cleaning_and_obliterating(bench):
+    def scenario(queue, producer, worker):
+        producer.add(queue.name, count=2)
+        producer.add(queue.name, data={"__behaviour": "fail-always"}, count=2)
+        work_until(queue, worker, completed=2, failed=2)
+        producer.add(queue.name, count=2)
+        producer.add(queue.name, delay=60000)
+        producer.add(queue.name, priority=3)
+        for state in ("failed", "wait", "delayed", "prioritized"):
+            worker.ctl(queue.name, "clean", state)
+        left = left_behind(queue)
+        worker.ctl(queue.name, "obliterate")
+        return left
+    bench.compare(scenario)
+
+
 # --- who dies ---
 
 
@@ -293,16 +309,25 @@ def test_children_that_we_run(bench):
 
 def test_the_last_of_several_is_kept_while_one_runs(bench):
     def scenario(queue, producer, worker):
-        other = bench.theirs  # the probe has no such option
-        del producer
         options = {"dedup_id": "d", "dedup_keepLastIfActive": "1"}
-        with worker.work(queue.name, name="wrk") as process:
-            other.add(queue.name, data={"n": 1, "__behaviour": "sleep:1500"}, **options)
+        with worker.work(queue.name, name="wrk"):
+            producer.add(queue.name, data={"n": 1, "__behaviour": "sleep:1500"}, **options)
             queue.wait_counts(active=1)
-            other.add(queue.name, data={"n": 2}, **options)
-            other.add(queue.name, data={"n": 3}, **options)
+            producer.add(queue.name, data={"n": 2}, **options)
+            producer.add(queue.name, data={"n": 3}, **options)
             queue.wait_counts(wait=0, active=0, completed=2)
-            del process
+    bench.compare(scenario)
+
+
+def test_a_duplicate_replaces_what_is_delayed(bench):
+    def scenario(queue, producer, worker):
+        del worker
+        options = {"dedup_id": "d", "dedup_replace": "1", "delay": 60000}
+        ids = producer.add(queue.name, data={"n": 1}, **options) + producer.add(queue.name, data={"n": 2}, **options)
+        timed = {"dedup_id": "t", "dedup_ttl": 60000, "dedup_replace": "1", "dedup_extend": "1", "delay": 60000}
+        ids += producer.add(queue.name, **timed) + producer.add(queue.name, **timed)
+        assert queue.one("PTTL", "de:d") == "-1" and int(queue.one("PTTL", "de:t")) > 50000
+        return ids
     bench.compare(scenario)
 
 

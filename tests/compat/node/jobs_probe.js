@@ -80,7 +80,7 @@ async function ctl(o) {
   else if (verb === 'counts') say({ event: 'counts', ...(await queue.getJobCounts()) });
   else if (verb === 'workers') say({ event: 'workers', count: (await queue.getWorkers()).length });
   else if (verb === 'obliterate') await queue.obliterate({ force: true });
-  else if (verb === 'clean') say({ event: 'cleaned', ids: await queue.clean(0, 1000, id) });
+  else if (verb === 'clean') await queue.clean(0, 1000, id);
   else if (verb === 'concurrency') await queue.setGlobalConcurrency(Number(id));
   else throw new Error(`no such verb: ${verb}`);
   say({ event: 'ok' });
