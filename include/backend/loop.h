@@ -80,8 +80,8 @@ enum {
     BK_ROLE_JOBS = 2 /**< It runs jobs. */
 };
 
-/** What this worker does: a set of BK_ROLE_. Both, unless a supervisor has divided the work; none in
- *  bk_app_call(). */
+/** What this worker does: a set of BK_ROLE_. Both, unless a supervisor has divided the work; none
+ * in bk_app_call(). */
 BK_API unsigned bk_app_roles(const bk_app *app);
 
 /** Called on the loop's thread, on no fiber. */

@@ -419,8 +419,9 @@ static void stop_taking(bk_app *app)
         bk__balance_leave(server->balance, server->slot);
 }
 
-/* Requests and jobs have drain_ms to end. Connections without one have a moment: their clients may be about
- * to send, and are told with the answer that it was the last; a handshake may be under way. */
+/* Requests and jobs have drain_ms to end. Connections without one have a moment: their clients may
+ * be about to send, and are told with the answer that it was the last; a handshake may be under
+ * way. */
 static void await_quiet(bk_app *app)
 {
     const struct bk__server *server = &app->server;
