@@ -1,19 +1,17 @@
 /*
  * time_text.c: dates as people and protocols write them.
  *
- * All is UTC and the proleptic Gregorian calendar, computed here: the C library's calendar depends
- * on TZ and locks. Days are counted with the year beginning in March, so that a leap day is the
- * last of its year and a date's day number is a sum.
+ * All is UTC and the proleptic Gregorian calendar of core/calendar.h.
  */
 #include "core/clock.h"
 
 #include <backend/str.h>
 
-#define DAY_US          (86400 * (int64_t)1000000)
-#define DAYS_IN_400_YRS 146097
-#define DAYS_TO_1970    719468 /* from March 1, 0000 */
-#define YEAR_0          (-719528 * DAY_US)
-#define YEAR_10000      (2932897 * DAY_US)
+#include "core/calendar.h"
+
+#define DAY_US     (BK__DAY_SECONDS * 1000000)
+#define YEAR_0     (-719528 * DAY_US)
+#define YEAR_10000 (2932897 * DAY_US)
 
 struct date {
     int64_t year;
@@ -28,64 +26,16 @@ static const char month_names[] = "JanFebMarAprMayJunJulAugSepOctNovDec";
 /* What a day's full name has behind them. */
 static const char day_rests[][8] = {"day", "day", "sday", "nesday", "rsday", "day", "urday"};
 
-static bool leap(int64_t year)
-{
-    return year % 4 == 0 && (year % 100 != 0 || year % 400 == 0);
-}
-
-static int days_in(int64_t year, int month)
-{
-    if (month == 2)
-        return leap(year) ? 29 : 28;
-    return month == 4 || month == 6 || month == 9 || month == 11 ? 30 : 31;
-}
-
-/* Days from March 1 to the first of the month that comes @p months later: 0, 31, 61, 92, 122, 153
- * ... */
-static int days_of_months(int months)
-{
-    return (153 * months + 2) / 5;
-}
-
-/* Days since 1970-01-01 for a year from 0 on. */
-static int64_t days_since_1970(const struct date *date)
-{
-    int months = (date->month + 9) % 12;                 /* since March */
-    int64_t year = date->year + 400 - (date->month < 3); /* never negative */
-    int64_t days = year * 365 + year / 4 - year / 100 + year / 400;
-    return days - DAYS_IN_400_YRS + days_of_months(months) + date->day - 1 - DAYS_TO_1970;
-}
-
-static int64_t floor_div(int64_t value, int64_t by)
-{
-    return value / by - (value % by < 0);
-}
-
-static int64_t floor_mod(int64_t value, int64_t by)
-{
-    int64_t rest = value % by;
-    return rest < 0 ? rest + by : rest;
-}
-
 static struct date to_date(bk_time at)
 {
-    int64_t days = floor_div(at, DAY_US);
-    int64_t us = floor_mod(at, DAY_US);
+    int64_t us = bk__floor_mod(at, DAY_US);
     int64_t seconds = us / 1000000;
+    struct bk__date date = bk__calendar_date(bk__floor_div(at, DAY_US));
 
-    days += DAYS_TO_1970;
-    int64_t cycle = floor_div(days, DAYS_IN_400_YRS);
-    int in_cycle = (int)floor_mod(days, DAYS_IN_400_YRS);
-    /* Without its leap days a cycle has 365 days in each year. The last day of 4 years and the last
-     * of 400 are leap days; that of a century is none. */
-    int year = (in_cycle - in_cycle / 1460 + in_cycle / 36524 - in_cycle / 146096) / 365;
-    int in_year = in_cycle - (365 * year + year / 4 - year / 100);
-    int months = (5 * in_year + 2) / 153;
-    int month = months < 10 ? months + 3 : months - 9;
     return (struct date){
-        .year = cycle * 400 + year + (month < 3),
-        .month = month,
-        .day = in_year - days_of_months(months) + 1,
+        .year = date.year,
+        .month = date.month,
+        .day = date.day,
         .hour = (int)(seconds / 3600),
         .minute = (int)(seconds / 60 % 60),
         .second = (int)(seconds % 60),
@@ -98,13 +48,13 @@ static struct date to_date(bk_time at)
 static bool to_time(const struct date *date, int offset_minutes, bk_time *out)
 {
     if (date->month < 1 || date->month > 12 || date->day < 1 ||
-        date->day > days_in(date->year, date->month))
+        date->day > bk__calendar_days_in(date->year, date->month))
         return false;
     if (date->hour > 23 || date->minute > 59 || date->second > 60)
         return false;
-    int64_t minutes =
-        days_since_1970(date) * 1440 + date->hour * 60 + date->minute - offset_minutes;
-    if (date->second == 60 && floor_mod(minutes, 1440) != 1439)
+    int64_t days = bk__calendar_days(date->year, date->month, date->day);
+    int64_t minutes = days * 1440 + date->hour * 60 + date->minute - offset_minutes;
+    if (date->second == 60 && bk__floor_mod(minutes, 1440) != 1439)
         return false;
     *out = (minutes * 60 + date->second) * 1000000 + date->us;
     return true;
@@ -258,8 +208,7 @@ void bk__clock_http_date(bk_time at, char out[29])
     if (at >= YEAR_10000)
         at = YEAR_10000 - 1;
     struct date date = to_date(at);
-    /* 1970-01-01 was a Thursday. */
-    int64_t day = floor_mod(floor_div(at, DAY_US) + 4, 7);
+    int day = bk__calendar_weekday(bk__floor_div(at, DAY_US));
     char *end = write_text(out, day_names + 3 * day, 3);
     end = write_text(end, ", ", 2);
     end = write_digits(end, date.day, 2);
