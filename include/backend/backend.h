@@ -11,6 +11,7 @@
 #include <backend/cache.h>
 #include <backend/clock.h>
 #include <backend/cluster.h>
+#include <backend/cron.h>
 #include <backend/describe.h>
 #include <backend/errors.h>
 #include <backend/fiber.h>
