@@ -60,6 +60,7 @@
 #include <backend/request.h>
 #include <backend/response.h>
 #include <backend/router.h>
+#include <backend/schedule.h>
 #include <backend/schema.h>
 #include <backend/session.h>
 #include <backend/sse.h>

@@ -15,6 +15,7 @@
 
 #include "core/assert.h"
 #include "json/check.h"
+#include "queue/scheduler.h"
 #include "queue/scripts.h"
 #include "queue/worker.h"
 
@@ -152,14 +153,18 @@ BK_YIELDS static bk_err run_handler(bk_job *job)
     return err;
 }
 
-/* Whoever runs a scheduler's job has to make its next one, which is not done here yet: so that none
- * is lost, it waits for a worker that can. */
-static bool is_of_scheduler(bk_job *job)
+/* Whoever takes a run of a schedule makes the next one first. Where that cannot be told to Redis,
+ * the job waits for a worker that can: else the schedule would end with it. */
+BK_YIELDS static bool is_stuck_schedule(bk_job *job)
 {
     if (job->scheduler.len == 0)
         return false;
-    bk_error("queue.scheduler_unknown", bk_kv_cstr("queue", job->worker->queue->name),
-             bk_kv_str("job", job->id));
+    bk_err err = bk__schedule_next(job->worker->queue, job->scheduler, job->id, job->opts);
+    if (err == BK_OK)
+        return false;
+    bk_warn("queue.schedule_waits", bk_kv_cstr("queue", job->worker->queue->name),
+            bk_kv_str("job", job->id), bk_kv_cstr("why", bk_err_text(err)));
+    bk_error_clear();
     job->outcome = BK__DELAYED;
     job->delay_ms = SCHEDULED_MS;
     return true;
@@ -178,7 +183,7 @@ BK_YIELDS static bool is_judged_before(bk_job *job)
         bk__job_fail(job, BK_LIT("job started more than allowable limit"));
         return true;
     }
-    return is_of_scheduler(job) || bk__group_is_full(job);
+    return is_stuck_schedule(job) || bk__group_is_full(job);
 }
 
 static bk_err run(void *data)

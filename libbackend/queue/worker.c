@@ -19,6 +19,7 @@
 
 #include "core/assert.h"
 #include "core/random.h"
+#include "queue/scheduler.h"
 #include "queue/scripts.h"
 
 enum {
@@ -438,6 +439,10 @@ static bk_err start(void *data)
     worker->call.done = on_done;
     open_hub(worker);
     bk__stalled_start(worker);
+    if (bk__schedules_repair(worker->queue) != BK_OK) {
+        bk_warn("queue.schedules_not_checked", bk_kv_cstr("queue", worker->queue->name));
+        bk_error_clear(); /* the next start will */
+    }
     worker->hungry = true;
     pump_soon(worker);
     bk_info("queue.working", bk_kv_cstr("queue", worker->queue->name),
