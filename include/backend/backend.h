@@ -15,6 +15,7 @@
 #include <backend/describe.h>
 #include <backend/errors.h>
 #include <backend/fiber.h>
+#include <backend/flow.h>
 #include <backend/health.h>
 #include <backend/http_client.h>
 #include <backend/json.h>

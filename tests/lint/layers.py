@@ -32,7 +32,7 @@ PUBLIC = {
     "session": "session",
     "limit": "limit",
     "pubsub": "pubsub",
-    "queue": "queue queue_admin worker outbox cron schedule",
+    "queue": "queue queue_admin worker outbox cron schedule flow",
     "migrate": "migrate",
     "ops": "health dashboard",
     "app": "backend config testing",

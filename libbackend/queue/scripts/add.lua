@@ -9,6 +9,7 @@
 --@use _create
 --@use _remove
 --@use _parent
+--@use _adopt
 local now = tonumber(ARGV[1])
 local count = tonumber(ARGV[2])
 local events, meta = base .. 'events', base .. 'meta'
@@ -65,21 +66,6 @@ local function owner_of(dedup_id, id, job)
   return owner
 end
 
--- A job of that id is there: it becomes the child of the parent that is given.
-local function adopt(key, id, job)
-  local former = call('HGET', key, 'parentKey')
-  if former and former ~= job.parentKey and call('EXISTS', former) == 1 then
-    return -7
-  end
-  call('HSET', key, 'parentKey', job.parentKey, 'parent', job.parent)
-  if call('ZSCORE', base .. 'completed', id) then
-    call('HSET', job.parentKey .. ':processed', key, call('HGET', key, 'returnvalue') or 'null')
-  else
-    call('SADD', job.parentKey .. ':dependencies', key)
-  end
-  return id
-end
-
 -- Whatever is not a job ready at once with an id of its own.
 local function add_other(id, job)
   if job.parentKey and call('EXISTS', job.parentKey) == 0 then
@@ -98,7 +84,7 @@ local function add_other(id, job)
     if call('EXISTS', key) == 1 then
       local code = id
       if job.parentKey then
-        code = adopt(key, id, job)
+        code = adopt(base, id, job)
       end
       emit(base, 'duplicated', 'jobId', id)
       return code
