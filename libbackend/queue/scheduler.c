@@ -202,7 +202,7 @@ static bk_err make(const bk_queue *queue, const bk_schedule *schedule, struct bk
         .id = schedule->id,
         .name = job.name,
         .data = bk_str_eq(job.data, BK_LIT("{}")) ? BK_LIT("") : job.data,
-        .opts = job.opts,
+        .opts = bk_str_eq(job.opts, BK_LIT("{\"attempts\":0}")) ? BK_LIT("") : job.opts,
         .timing =
             {
                 .every = (int64_t)schedule->every_ms,

@@ -218,11 +218,37 @@ BK_YIELDS static bk_err show_progress(bk_job *job)
     return bk_job_log(job, BK_LIT("log 2"));
 }
 
-BK_YIELDS static bk_err behave(bk_job *job, bk_str how)
+/* What the children that have completed have come to. */
+BK_YIELDS static bk_err family(bk_job *job, bk_str *value)
+{
+    bk_buf buf = {.arena = bk_job_arena(job)};
+    bk_json_writer w = {.buf = &buf};
+    const bk_child *children;
+    size_t count;
+
+    BK_TRY(bk_flow_children(bk_job_queue(job), bk_job_id(job), &children, &count));
+    bk_json_begin_object(&w);
+    bk_json_write_key(&w, BK_LIT("children"));
+    bk_json_begin_object(&w);
+    for (size_t i = 0; i < count; i++) {
+        if (children[i].state != BK_CHILD_COMPLETED)
+            continue;
+        bk_json_write_key(&w, children[i].key);
+        bk_json_write_raw(&w, children[i].value);
+    }
+    bk_json_end_object(&w);
+    member(&w, "worker", bk_str_of(probe.work.name));
+    bk_json_end_object(&w);
+    *value = bk_buf_str(&buf);
+    return BK_OK;
+}
+
+BK_YIELDS static bk_err behave(bk_job *job, bk_str how, bk_str *value)
 {
     int64_t number = 0;
     bk_str verb, rest = how;
 
+    *value = echo(job);
     (void)bk_str_split(&rest, ':', &verb);
     if (rest.ptr != NULL && bk_str_to_i64(rest, &number) != BK_OK)
         return bk_job_fail_for_good(job, "no such behaviour: %.*s", BK_PRI(how));
@@ -240,7 +266,9 @@ BK_YIELDS static bk_err behave(bk_job *job, bk_str how)
         BK_TRY(bk_sleep_ms(1000));
     if (bk_str_eq(verb, BK_LIT("crash")))
         raise(SIGKILL);
-    return bk_job_return_json(job, echo(job));
+    if (bk_str_eq(verb, BK_LIT("children")))
+        BK_TRY(family(job, value));
+    return bk_job_return_json(job, *value);
 }
 
 static bk_str behaviour_of(bk_job *job)
@@ -269,11 +297,12 @@ static bk_err handle(bk_job *job, void *data)
     bk_json_write_i64(&w, bk_job_attempt(job));
     end(&w, &buf);
 
-    bk_err err = behave(job, behaviour_of(job));
+    bk_str value;
+    bk_err err = behave(job, behaviour_of(job), &value);
     w = begin(&buf, err == BK_OK ? "done" : "failed");
     member(&w, "id", bk_job_id(job));
     if (err == BK_OK)
-        raw_member(&w, "returnvalue", echo(job));
+        raw_member(&w, "returnvalue", value);
     else
         member(&w, "reason", words_of_error(err));
     end(&w, &buf);
