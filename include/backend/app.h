@@ -84,6 +84,9 @@ typedef struct bk_app_opts {
     bool keep_work_of_gone;  /**< Let a request whose client has reset the connection run
                                   on. Default: its waits are cancelled. */
     int invalid_status;      /**< Status of validation failures: 400 (default) or 422. */
+    const struct bk_listen_opts *listen; /**< Where bk_app_main() listens. Flags go before it, and
+                                              environment variables that are no settings of
+                                              bk_config_use(). Borrowed as long as the app. */
 } bk_app_opts;
 
 /** Where to listen. Zero means default. */
@@ -115,7 +118,6 @@ BK_API void *bk_app_data(const bk_app *app);
 /** Whether the app, or the service that this worker belongs to, is on its way out: readiness should
  *  say no. @threads Any. */
 BK_API bool bk_app_draining(const bk_app *app);
-
 /** Opens a socket; connections are taken once the app runs. Before bk_app_run(). Several are fine.
  *  @return BK_OK; BK_EIO with a chain that says which address, certificate or file, and why. */
 BK_API BK_NODISCARD bk_err bk_app_listen(bk_app *app, const bk_listen_opts *opts);

@@ -12,6 +12,7 @@
 #include <backend/clock.h>
 #include <backend/cluster.h>
 #include <backend/cron.h>
+#include <backend/config.h>
 #include <backend/describe.h>
 #include <backend/errors.h>
 #include <backend/fiber.h>

@@ -59,6 +59,13 @@ typedef enum bk_format {
     BK_FORMAT_SLUG   /**< Lower-case letters and digits in runs joined by single hyphens. */
 } bk_format;
 
+/** What a number counts. Only settings (backend/config.h) ask. */
+typedef enum bk_unit {
+    BK_UNIT_NONE,  /**< Nothing: a plain number. */
+    BK_UNIT_BYTES, /**< Bytes, written as 512, 64kb, 10mb or 1gb: powers of 1024. */
+    BK_UNIT_MS     /**< Milliseconds, written as 500ms, 60s, 5m, 2h or 7d. */
+} bk_unit;
+
 /** An array member. Its items lie one after another in the arena. */
 typedef struct bk_array {
     void  *items; /**< NULL when absent. */
@@ -98,6 +105,8 @@ typedef struct bk_field {
     bool               has_len;    /**< BK_LEN() */
     bool               read_only;  /**< BK_READ_ONLY */
     bool               write_only; /**< BK_WRITE_ONLY */
+    bk_unit            unit;       /**< BK_UNIT(), of settings. */
+    bool               live;       /**< BK_LIVE, of settings. */
     size_t             checked;    /**< Only so that the compiler compares the member's type. */
     char               end;        /**< Always 0: closes the macros' lists. */
 } bk_field;

@@ -146,6 +146,7 @@ void bk_app_free(bk_app *app)
     free((char *)(uintptr_t)app->server.secret.ptr);
     bk_router_free(app->router);
     bk__metrics_fini(&app->metrics);
+    bk_config_free(app->config);
     pthread_mutex_destroy(&app->lock);
     close(app->bell);
     free(app->name);

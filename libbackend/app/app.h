@@ -9,6 +9,7 @@
 
 #include <backend/app.h>
 #include <backend/cluster.h>
+#include <backend/config.h>
 #include <backend/migrate.h>
 
 #include "core/list.h"
@@ -61,6 +62,7 @@ struct bk_app {
     bool no_worker;                  /* it runs without on_worker_start and on_worker_stop */
     bk_pg *migrations_pg;            /* see bk_migrations_use() */
     const bk_migrations *migrations; /* NULL: none */
+    bk_config *config;               /* see bk_config_use(); NULL: none */
 };
 
 struct bk__app_start_opts {

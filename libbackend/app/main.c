@@ -6,6 +6,7 @@
 
 #include "app/app.h"
 #include "app/command.h"
+#include "app/config.h"
 #include "app/main_log.h"
 #include "app/main_migrate.h"
 #include "cli/control.h"
@@ -29,6 +30,7 @@ int bk__help(const bk_app *app, FILE *out, int status)
         "environment, for the log: LOG_LEVEL (info, or info,pg=debug), LOG_FORMAT (json, pretty),\n"
         "LOG_FILE (opened anew at SIGUSR1), LOG_REDACT (paths of fields, with commas)\n",
         out);
+    bk__config_print_help(app->config, out);
     return status;
 }
 

@@ -16,6 +16,7 @@
 
 #include "app/app.h"
 #include "app/command.h"
+#include "app/config.h"
 #include "app/crash.h"
 #include "cluster/notify.h"
 #include "cluster/privileges.h"
@@ -166,12 +167,30 @@ static int set(struct settings *settings, const struct setting *setting, const c
     return 0;
 }
 
-static int read_environment(struct settings *settings)
+static struct settings settings_of(const bk_app *app)
+{
+    struct settings settings = {.listen = {.port = 8080}, .cluster = app->cluster};
+
+    if (app->opts.listen != NULL)
+        settings.listen = *app->opts.listen;
+    return settings;
+}
+
+/* A variable that is a setting of the program's own has been read, with what goes before it. */
+static const char *value_of(const bk_app *app, const char *variable)
+{
+    if (variable == NULL ||
+        (app->config != NULL && bk__config_find(app->config->now.desc, bk_str_of(variable)) >= 0))
+        return NULL;
+    return getenv(variable);
+}
+
+static int read_environment(const bk_app *app, struct settings *settings)
 {
     int status = 0;
 
     for (size_t i = 0; i < ALL && status == 0; i++) {
-        const char *text = all[i].variable != NULL ? getenv(all[i].variable) : NULL;
+        const char *text = value_of(app, all[i].variable);
         if (text != NULL)
             status = set(settings, &all[i], all[i].variable, text);
     }
@@ -233,9 +252,9 @@ static bk_err listen_on(bk_app *app, const bk_listen_opts *opts)
 
 bool bk__serve_listen(bk_app *app)
 {
-    struct settings settings = {.listen = {.port = 8080}, .cluster = app->cluster};
+    struct settings settings = settings_of(app);
 
-    if (read_environment(&settings) != 0) {
+    if (read_environment(app, &settings) != 0) {
         (void)bk_fail(BK_EINVAL, "a setting in the environment is wrong");
         return false;
     }
@@ -252,8 +271,8 @@ static bk_err run_alone(bk_app *app)
 
 int bk__serve(bk_app *app, int argc, char **argv, void *data)
 {
-    struct settings settings = {.listen = {.port = 8080}, .cluster = app->cluster};
-    int status = read_environment(&settings);
+    struct settings settings = settings_of(app);
+    int status = read_environment(app, &settings);
 
     (void)data;
     if (status == 0)

@@ -29,6 +29,11 @@ struct product {
     bk_array tags, boxes;
 };
 
+struct settings {
+    bk_str secret;
+    int64_t limit;
+};
+
 /* clang-format off */
 BK_DESCRIBE(size_desc, struct size,
             BK_F64(width, BK_REQUIRED))
@@ -48,6 +53,10 @@ BK_DESCRIBE(product_desc, struct product,
             BK_STRUCT(box, size_desc),
             BK_ARRAY(tags, BK_TYPE_STR, BK_LEN(0, 2)),
             BK_ARRAY_OF(boxes, size_desc))
+
+BK_DESCRIBE(settings_desc, struct settings,
+            BK_STR(secret, BK_SECRET),
+            BK_I64(limit, BK_UNIT(BK_UNIT_BYTES), BK_LIVE, BK_DEFAULT("1kb")))
 /* clang-format on */
 
 static bool is(bk_str text, const char *wanted)
@@ -82,6 +91,18 @@ static void test_strings_and_arenas(void **state)
     assert_string_equal(bk_arena_cstr(arena, bk_arena_printf(arena, "%d", 7)), "7");
     assert_true(is(bk_arena_dup(arena, BK_LIT("")), "") && bk_arena_used(arena) > 0);
     bk_arena_free(arena);
+}
+
+static void test_settings(void **state)
+{
+    char *environment[] = {(char *)(uintptr_t) "SECRET=x", NULL};
+    bk_config_opts opts = {.environment = environment};
+    struct settings settings;
+    bk_config *config = bk_config_open(settings_desc, &opts, &settings);
+    (void)state;
+
+    assert_true(is(settings.secret, "x") && settings.limit == 1024);
+    bk_config_free(config);
 }
 
 static bk_err refuse(int left)
@@ -409,6 +430,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_strings_and_arenas),
+        cmocka_unit_test(test_settings),
         cmocka_unit_test(test_errors),
         cmocka_unit_test(test_logs_and_time),
         cmocka_unit_test(test_a_struct_is_bound_and_written),

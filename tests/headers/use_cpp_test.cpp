@@ -37,6 +37,11 @@ struct product {
     bk_array tags, boxes;
 };
 
+struct settings {
+    bk_str secret;
+    int64_t limit;
+};
+
 // clang-format off
 BK_DESCRIBE(size_desc, size,
             BK_F64(width, BK_REQUIRED))
@@ -56,6 +61,10 @@ BK_DESCRIBE(product_desc, product,
             BK_STRUCT(box, size_desc),
             BK_ARRAY(tags, BK_TYPE_STR, BK_LEN(0, 2)),
             BK_ARRAY_OF(boxes, size_desc))
+
+BK_DESCRIBE(settings_desc, settings,
+            BK_STR(secret, BK_SECRET),
+            BK_I64(limit, BK_UNIT(BK_UNIT_BYTES), BK_LIVE, BK_DEFAULT("1kb")))
 // clang-format on
 
 std::string_view view(bk_str text)
@@ -73,6 +82,18 @@ bk_buf buffer_in(bk_arena *arena)
     bk_buf buf = {};
     buf.arena = arena;
     return buf;
+}
+
+void settings_are_read()
+{
+    std::string secret = "SECRET=x";
+    char *environment[] = {secret.data(), nullptr};
+    bk_config_opts opts = {};
+    opts.environment = environment;
+    settings it;
+    bk_config *config = bk_config_open(settings_desc, &opts, &it);
+    CHECK(view(it.secret) == "x" && it.limit == 1024);
+    bk_config_free(config);
 }
 
 void strings_and_arenas()
@@ -365,6 +386,7 @@ void an_app_with_a_pool_may_never_run()
 int main()
 {
     strings_and_arenas();
+    settings_are_read();
     errors();
     logs_and_time();
     a_struct_is_bound_and_written();
