@@ -67,6 +67,30 @@ static void test_a_call_runs_on_a_fiber_and_hands_its_errors_out(void **state)
     bk_app_free(app);
 }
 
+struct told {
+    bk_app *app;
+    unsigned roles;
+};
+
+static bk_err tell_roles(void *data)
+{
+    struct told *told = data;
+
+    told->roles = bk_app_roles(told->app);
+    return BK_OK;
+}
+
+static void test_a_call_has_no_role(void **state)
+{
+    (void)state;
+    struct told told = {bk_app_new(NULL), 99};
+
+    assert_int_equal(bk_app_call(told.app, "seed", tell_roles, &told), BK_OK);
+    assert_int_equal(told.roles, 0);
+    assert_int_equal(bk_app_roles(told.app), BK_ROLE_WEB | BK_ROLE_JOBS);
+    bk_app_free(told.app);
+}
+
 static void add_serve(void)
 {
     bk_app_command(bk_app_new(NULL), "serve", "", count, NULL);
@@ -96,6 +120,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_a_command_gets_its_arguments_and_its_status_is_the_programs),
         cmocka_unit_test(test_a_call_runs_on_a_fiber_and_hands_its_errors_out),
+        cmocka_unit_test(test_a_call_has_no_role),
         cmocka_unit_test(test_a_name_that_is_taken_stops_the_program),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
