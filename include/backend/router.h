@@ -108,7 +108,7 @@ BK_API void bk_router_mount(bk_router *parent, const char *prefix, bk_router *ch
 BK_API void bk_use(bk_router *router, bk_middleware middleware);
 
 /** Registers a route; what the macros below call.
- *  @param opts  May be NULL; copied. */
+ *  @param opts  May be NULL; copied, and the list in `use` with it. */
 BK_API void bk_route_at(const char *file, int line, bk_router *router, bk_method method,
                         const char *pattern, bk_handler handler, const bk_route_opts *opts);
 

@@ -84,6 +84,18 @@ void bk_use(bk_router *router, bk_middleware middleware)
     router->middleware[router->middleware_count++] = middleware;
 }
 
+/* A route's own middleware, which stood in the caller's memory. */
+static const bk_middleware *copy_list(bk_arena *arena, const bk_middleware *list)
+{
+    size_t count = 0;
+
+    if (list == NULL)
+        return NULL;
+    while (list[count++].fn != NULL) {
+    }
+    return memcpy(bk_arena_alloc(arena, count * sizeof *list), list, count * sizeof *list);
+}
+
 void bk_route_at(const char *file, int line, bk_router *router, bk_method method,
                  const char *pattern, bk_handler handler, const bk_route_opts *opts)
 {
@@ -99,8 +111,10 @@ void bk_route_at(const char *file, int line, bk_router *router, bk_method method
         .file = file,
         .line = line,
     };
-    if (opts != NULL)
-        entry->opts = *opts;
+    if (opts == NULL)
+        return;
+    entry->opts = *opts;
+    entry->opts.use = copy_list(router->arena, opts->use);
 }
 
 const char *bk_method_name(bk_method method)

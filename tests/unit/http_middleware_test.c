@@ -88,8 +88,7 @@ static bk_err conflict(bk_req *req, bk_res *res)
 
 static void routes(bk_router *root)
 {
-    static const bk_middleware own[] = {
-        {mark, (void *)"route"}, {mark, (void *)"route2"}, {NULL, NULL}};
+    bk_middleware own[] = {{mark, (void *)"route"}, {mark, (void *)"route2"}, {NULL, NULL}};
     static const bk_middleware stopping[] = {{stop, NULL}, {NULL, NULL}};
     static const bk_middleware refusing[] = {{refuse, NULL}, {NULL, NULL}};
     static const bk_middleware forgiving[] = {{forgive, NULL}, {NULL, NULL}};
@@ -101,6 +100,7 @@ static void routes(bk_router *root)
     bk_post(group, "/small", plain, &(bk_route_opts){.body_limit_bytes = 10});
     bk_get(group, "/plain", plain);
     bk_get(inner, "/plain", plain, &(bk_route_opts){.use = own});
+    own[0] = own[2]; /* it was copied */
     bk_get(root, "/stop", plain, &(bk_route_opts){.use = stopping});
     bk_get(root, "/refuse", plain, &(bk_route_opts){.use = refusing});
     bk_get(root, "/forgive", conflict, &(bk_route_opts){.use = forgiving});
