@@ -106,13 +106,29 @@ bk_middleware bk_mw_guard(bk_app *app, const bk_mw_guard_opts *opts)
 
 /* --- sessions --------------------------------------------------------------------------------- */
 
+/* Whose session it is: as bk_session_login() noted it, else as another service did. */
+static bk_str user_of(bk_req *req, const bk_session *session, const char *key)
+{
+    bk_str user = bk_session_user(session);
+
+    if (bk_str_present(user) || key == NULL)
+        return user;
+    user = bk_session_str(session, key);
+    int64_t number = bk_session_i64(session, key, INT64_MIN);
+    if (number != INT64_MIN)
+        user = bk_arena_printf(bk_req_arena(req), "%lld", (long long)number);
+    return user.len > 0 ? user : bk_str_of(NULL);
+}
+
 static bk_err run_session_auth(bk_req *req, bk_res *res, bk_next *next, void *data)
 {
     const struct session_auth *self = data;
     bk_session *session;
 
+    if (bk_req_principal(req) != NULL)
+        return bk_next_run(next, req, res);
     BK_TRY(bk_session_of(req, &session));
-    bk_principal who = {.id = bk_session_user(session)};
+    bk_principal who = {.id = user_of(req, session, self->opts.key)};
     if (!bk_str_present(who.id))
         return bk_next_run(next, req, res);
     bk_err err = self->opts.load != NULL ? self->opts.load(req, &who, self->opts.data) : BK_OK;

@@ -142,6 +142,20 @@ static bk_err log_in(bk_req *req, bk_res *res)
     return bk_res_empty(res);
 }
 
+/* As a service in Node logs one in. */
+static bk_err log_in_elsewhere(bk_req *req, bk_res *res)
+{
+    bk_session *session;
+    int64_t number;
+
+    BK_TRY(bk_session_of(req, &session));
+    if (bk_str_to_i64(bk_req_header(req, "x-who"), &number) == BK_OK)
+        bk_session_set_i64(session, "userId", number);
+    else
+        bk_session_set_str(session, "userId", bk_req_header(req, "x-who"));
+    return bk_res_empty(res);
+}
+
 static bk_err load(bk_req *req, bk_principal *who, void *data)
 {
     (void)req;
@@ -164,6 +178,7 @@ static struct http_app open_site(const bk_mw_session_auth_opts *opts)
     bk_use(root, bk_mw_session(it.app, &(bk_mw_session_opts){.sessions = sessions}));
     bk_use(root, bk_mw_session_auth(it.app, opts));
     bk_post(root, "/login", log_in);
+    bk_post(root, "/elsewhere", log_in_elsewhere);
     bk_get(root, "/open", show);
     bk_router *inner = bk_router_group(root, "/inner");
     bk_use(inner, bk_mw_guard(it.app, &(bk_mw_guard_opts){.any_role = editors}));
@@ -172,10 +187,11 @@ static struct http_app open_site(const bk_mw_session_auth_opts *opts)
     return it;
 }
 
-/* GET @p target as @p who, logged in. */
-static bk_test_res *ask_as(struct http_app *it, const char *who, const char *target)
+/* GET @p target as @p who, logged in at @p login. */
+static bk_test_res *ask_after(struct http_app *it, const char *login, const char *who,
+                              const char *target)
 {
-    bk_test_res *res = http_send(it, "POST", "/login", FIELDS("x-who", who), NULL);
+    bk_test_res *res = http_send(it, "POST", login, FIELDS("x-who", who), NULL);
     bk_str line = bk_test_header(res, "Set-Cookie"), pair;
     char cookie[256];
 
@@ -183,6 +199,11 @@ static bk_test_res *ask_as(struct http_app *it, const char *who, const char *tar
     assert_true(bk_str_split(&line, ';', &pair));
     snprintf(cookie, sizeof cookie, "%.*s", BK_PRI(pair));
     return http_get(it, target, "cookie", cookie);
+}
+
+static bk_test_res *ask_as(struct http_app *it, const char *who, const char *target)
+{
+    return ask_after(it, "/login", who, target);
 }
 
 static void test_a_sessions_user_is_the_principal(void **state)
@@ -209,6 +230,43 @@ static void test_what_is_known_of_a_user_is_loaded(void **state)
     http_app_close(&it);
 }
 
+static void test_a_login_of_another_service_is_one(void **state)
+{
+    (void)state;
+    struct http_app it = open_site(&(bk_mw_session_auth_opts){.key = "userId"});
+
+    assert_answer(ask_after(&it, "/elsewhere", "ann", "/open"), 200, "ann");
+    assert_answer(ask_after(&it, "/elsewhere", "7", "/open"), 200, "7");
+    assert_answer(ask_as(&it, "bob", "/open"), 200, "bob");
+    assert_answer(bk_test_get(it.test, "/open"), 200, "nobody");
+    http_app_close(&it);
+    it = open_site(NULL);
+    assert_answer(ask_after(&it, "/elsewhere", "ann", "/open"), 200, "nobody");
+    http_app_close(&it);
+}
+
+static bk_err know_already(bk_req *req, bk_res *res, bk_next *next, void *data)
+{
+    (void)data;
+    bk_req_set_principal(req, &(bk_principal){.id = BK_LIT("ed")});
+    return bk_next_run(next, req, res);
+}
+
+/* No session stands around it, so a look at one would end the program. */
+static void test_who_is_known_already_needs_no_session(void **state)
+{
+    (void)state;
+    struct http_app it = {.app = bk_app_new(NULL)};
+    bk_router *root = bk_app_router(it.app);
+
+    bk_use(root, bk_mw(know_already, NULL));
+    bk_use(root, bk_mw_session_auth(it.app, NULL));
+    bk_get(root, "/open", show);
+    it.test = bk_test_new(it.app, NULL);
+    assert_answer(bk_test_get(it.test, "/open"), 200, "ed");
+    http_app_close(&it);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -220,6 +278,8 @@ int main(void)
         cmocka_unit_test(test_nobody_has_no_roles),
         cmocka_unit_test(test_a_sessions_user_is_the_principal),
         cmocka_unit_test(test_what_is_known_of_a_user_is_loaded),
+        cmocka_unit_test(test_a_login_of_another_service_is_one),
+        cmocka_unit_test(test_who_is_known_already_needs_no_session),
     };
     return cmocka_run_group_tests_name("middleware_guard", tests, NULL, NULL);
 }

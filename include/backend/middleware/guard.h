@@ -66,10 +66,14 @@ typedef bk_err (*bk_session_principal_fn)(bk_req *req, bk_principal *out, void *
 typedef struct bk_mw_session_auth_opts {
     bk_session_principal_fn load; /**< Default: the principal has an id only. */
     void                   *data; /**< Handed to load. */
+    const char *key; /**< Where a service in Node puts the user's id, a string or a number:
+                          `req.session.userId`. Looked at where bk_session_login() has not been
+                          called. Borrowed as long as the app. May be NULL. */
 } bk_mw_session_auth_opts;
 
 /** Sets the principal of who is logged in by his session; stands within bk_mw_session(). Who is not
- *  logged in passes, unknown. @param opts  Copied; may be NULL. */
+ *  logged in passes, unknown; who is known already, by a token, passes without a look at his
+ *  session. @param opts  Copied; may be NULL. */
 BK_API BK_NODISCARD bk_middleware bk_mw_session_auth(bk_app                        *app,
                                                      const bk_mw_session_auth_opts *opts);
 
