@@ -494,6 +494,7 @@ bk_err bk__res_push(bk_res *res, bk_str piece)
 
     BK_TRY(bk__res_await_idle(res));
     if (!res->started) {
+        res->filter = NULL; /* pieces are to arrive as they are sent */
         bk__res_fill_head(res, res->stream_length);
         res->started = true;
         req->transport->start(req, &res->head);

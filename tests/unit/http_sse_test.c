@@ -98,6 +98,22 @@ static void test_a_client_that_is_gone_ends_the_handler(void **state)
     http_app_close(&it);
 }
 
+static void test_events_are_not_packed(void **state)
+{
+    struct http_app it = {.app = bk_app_new(NULL)};
+    const char *const fields[] = {"accept-encoding", "br, gzip", NULL};
+
+    (void)state;
+    bk_use(bk_app_router(it.app), bk_mw_compress(it.app, NULL));
+    routes(bk_app_router(it.app));
+    it.test = bk_test_new(it.app, &virtual_clock);
+    bk_test_res *res = http_send(&it, "GET", "/sends", fields, NULL);
+    assert_int_equal(bk_test_status(res), 200);
+    assert_absent(bk_test_header(res, "content-encoding"));
+    assert_true(has(bk_test_body(res), "data: d\ndata: \n\n"));
+    http_app_close(&it);
+}
+
 static void test_a_head_request_has_the_head_only(void **state)
 {
     struct http_app it = http_app_open(routes, NULL, &virtual_clock);
@@ -115,6 +131,7 @@ int main(void)
         cmocka_unit_test(test_events_have_the_form_of_the_standard),
         cmocka_unit_test(test_heartbeats_are_sent_while_the_handler_waits_beyond_its_deadline),
         cmocka_unit_test(test_a_client_that_is_gone_ends_the_handler),
+        cmocka_unit_test(test_events_are_not_packed),
         cmocka_unit_test(test_a_head_request_has_the_head_only),
     };
 
