@@ -149,14 +149,13 @@ static bool keep(struct passage *passage, bk_res *res, uint32_t outer)
 /* Headers of outer middleware, to see whether the handler has changed one: it would be missing in
  * what is kept. */
 struct outer {
-    bk_pair headers[12];
+    bk_pair *headers; /* a copy, in the request's arena */
     uint32_t count;
 };
 
 static bool are_untouched(const struct outer *outer, const bk_res *res)
 {
-    if (outer->count > sizeof outer->headers / sizeof outer->headers[0] ||
-        res->header_count < outer->count)
+    if (res->header_count < outer->count)
         return false;
     for (uint32_t i = 0; i < outer->count; i++)
         if (outer->headers[i].name.ptr != res->headers[i].name.ptr ||
@@ -168,9 +167,11 @@ static bool are_untouched(const struct outer *outer, const bk_res *res)
 static struct outer look_at_outer(const bk_res *res)
 {
     struct outer outer = {.count = res->header_count};
+    size_t bytes = outer.count * sizeof *outer.headers;
 
-    if (outer.count <= sizeof outer.headers / sizeof outer.headers[0])
-        memcpy(outer.headers, res->headers, outer.count * sizeof outer.headers[0]);
+    outer.headers = bk_arena_alloc(bk_req_arena(res->req), bytes);
+    if (bytes > 0)
+        memcpy(outer.headers, res->headers, bytes);
     return outer;
 }
 

@@ -72,9 +72,12 @@ static bk_err change(bk_req *req, bk_res *res)
     return bk_res_empty(res);
 }
 
+/* As many headers as a usual stack of middleware sets. */
 static bk_err stamp(bk_req *req, bk_res *res, bk_next *next, void *data)
 {
     (void)data;
+    for (int i = 0; i < 20; i++)
+        BK_TRY(bk_res_add_header(res, "X-Outermost", BK_LIT("here")));
     BK_TRY(bk_res_header(res, "X-Outer", BK_LIT("here")));
     return bk_next_run(next, req, res);
 }
