@@ -175,7 +175,7 @@ void *bk_app_data(const bk_app *app)
 
 unsigned bk_app_roles(const bk_app *app)
 {
-    return app->no_worker ? 0 : app->berth.roles;
+    return app->loop != NULL && app->no_worker ? 0 : app->berth.roles;
 }
 
 void bk_app_cluster(bk_app *app, const bk_cluster_opts *opts)

@@ -246,7 +246,8 @@ BK_YIELDS static bk_err take_by_both(bk_redis *redis, const struct bk__limit_rul
     BK_TRY(redis_ms(redis, &before));
     BK_TRY(bk__limit_store_take(redis, rule, key, cost, &theirs));
     BK_TRY(redis_ms(redis, &after));
-    for (uint64_t now = before; now <= after + 1; now++) {
+    /* What is known may be off by the ms that agree() allows, and one for each clock's rounding. */
+    for (uint64_t now = before - 3; now <= after + 3; now++) {
         uint64_t next = bk__limit_step(rule, *known, now, cost, &ours);
         if (!agree(&theirs, &ours))
             continue;
