@@ -155,6 +155,24 @@ bk_err authentication_renew(bk_jwt_keys *keys, bk_str jwks)
 }
 /* end of snippet */
 
+/* snippet: jwks */
+bk_middleware authentication_by_issuer(bk_app *app)
+{
+    bk_jwt_keys *keys = bk_jwt_keys_new(app);
+    const bk_jwks_opts from = {.client = bk_http_client_new(app, NULL),
+                               .keys = keys,
+                               .url = "https://id.example/.well-known/jwks.json"};
+    const bk_mw_jwt_opts opts = {
+        .keys = keys,
+        .rules = {.issuer = "https://id.example", .audience = "https://shop.example"},
+        .refresh = bk_jwks_refresh,
+        .data = bk_jwks_new(app, &from),
+    };
+
+    return bk_mw_jwt(app, &opts);
+}
+/* end of snippet */
+
 /* What is wrong at the start ends the program. */
 static void must(bk_err err)
 {

@@ -22,4 +22,7 @@ void authentication_declare(bk_app *app, struct office *office, const char *cons
 /* Takes over the keys that an issuer publishes now. */
 bk_err authentication_renew(bk_jwt_keys *keys, bk_str jwks);
 
+/* Bearer tokens of another's issuing. */
+bk_middleware authentication_by_issuer(bk_app *app);
+
 #endif

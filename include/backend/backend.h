@@ -20,6 +20,7 @@
 #include <backend/health.h>
 #include <backend/http_client.h>
 #include <backend/json.h>
+#include <backend/jwks.h>
 #include <backend/jwt.h>
 #include <backend/limit.h>
 #include <backend/lock.h>

@@ -26,7 +26,7 @@ PUBLIC = {
     "pg": "pg",
     "redis": "redis lock",
     # app.h is here for its limits and timeouts, which are those of connections and requests.
-    "client": "http_client mail",
+    "client": "http_client jwks mail",
     "http": "app router request response middleware openapi sse websocket",
     "cache": "cache",
     "session": "session",
