@@ -199,8 +199,8 @@ static void put(bk_str text)
         (void)bk__log_out_put(text);
 }
 
-/* Tells of lines that were dropped, before the next one that is not. Not inlined: its line would make
- * the frame of every other too large. */
+/* Tells of lines that were dropped, before the next one that is not. Not inlined: its line would
+ * make the frame of every other too large. */
 __attribute__((noinline)) static void tell_dropped(void)
 {
     struct bk__log_line line;

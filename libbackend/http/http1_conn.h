@@ -34,7 +34,7 @@ struct bk__http1 {
     struct bk__timer timer;
     uint64_t deadline;
     uint64_t idle_since; /* in HEAD: that it has had no request */
-    uint64_t body_left; /* of a body with a known length */
+    uint64_t body_left;  /* of a body with a known length */
     struct bk__http1_scan scan;
     struct bk__http1_chunks chunks;
     bk_str unsent;       /* of a whole answer's body, after the present slice */

@@ -15,8 +15,8 @@ struct bk__timing {
     bk_missed missed;
 };
 
-/* The first run of a schedule that is put at @p now. BK_EGONE when there is none before its end; else
- * as bk_cron_parse() and bk_cron_next(). */
+/* The first run of a schedule that is put at @p now. BK_EGONE when there is none before its end;
+ * else as bk_cron_parse() and bk_cron_next(). */
 bk_err bk__timing_first(const struct bk__timing *timing, int64_t now, int64_t *out);
 
 /* The run after the one at @p run, which is taken at @p now, perhaps late. Errors likewise. */
