@@ -17,7 +17,8 @@ enum bk__worker_state {
     BK__DEAD, /* an empty place */
     BK__STARTING,
     BK__READY,
-    BK__DRAINING /* takes nothing new and is about to end, by itself or by force */
+    BK__DRAINING, /* takes nothing new and is about to end, by itself or by force */
+    BK__STATES
 };
 
 enum bk__worker_role {

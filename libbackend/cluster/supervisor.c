@@ -22,6 +22,7 @@
 #include "core/assert.h"
 #include "core/shared.h"
 #include "http/listener.h"
+#include "ops/workers.h"
 
 #define BACKOFF_MAX_MS 15000
 #define CALM_MS        30000 /* beyond the time for a start: failures are no longer in a row */
@@ -47,7 +48,8 @@ static void begin_stop(struct bk__supervisor *s, uint32_t wait_ms)
 }
 
 /* Notes a failure: the next start has to wait, longer each time, unless this is a single mishap. */
-void bk__supervisor_failure(struct bk__supervisor *s, enum bk__worker_role role, bool was_steady)
+void bk__supervisor_failure(struct bk__supervisor *s, enum bk__worker_role role, bool was_steady,
+                            const char *reason)
 {
     struct bk__failures *failures = &s->failures[role];
     uint64_t now = bk__monotonic_ms();
@@ -56,6 +58,7 @@ void bk__supervisor_failure(struct bk__supervisor *s, enum bk__worker_role role,
     failures->count = was_steady || is_calm ? 1 : failures->count + 1;
     failures->last_ms = now;
     s->restarts++;
+    bk__workers_restarted(s->metrics, bk__role_names[role], reason);
     uint64_t wait = 0;
     if (failures->count > 1)
         wait = (uint64_t)s->opts.backoff_ms << (failures->count < 20 ? failures->count - 2 : 18);
@@ -73,7 +76,7 @@ void bk__supervisor_failure(struct bk__supervisor *s, enum bk__worker_role role,
 void bk__supervisor_failed_start(struct bk__supervisor *s, enum bk__worker_role role)
 {
     if (s->reload == BK__NO_RELOAD) {
-        bk__supervisor_failure(s, role, false);
+        bk__supervisor_failure(s, role, false, "start");
         return;
     }
     for (unsigned slot = 0; slot < BK__SLOTS; slot++)
@@ -428,6 +431,20 @@ void bk__cluster_fill(bk_cluster_opts *opts)
                         opts->web_workers + opts->job_workers, BK__WORKERS_MAX);
 }
 
+static void tell_metrics(struct bk__supervisor *s)
+{
+    static const char *const names[BK__STATES] = {NULL, "starting", "ready", "draining"};
+    unsigned count[BK__ROLES][BK__STATES] = {{0}};
+
+    for (unsigned slot = 0; slot < BK__SLOTS; slot++)
+        count[bk__planned(s, slot)->role][bk__planned(s, slot)->state]++;
+    for (unsigned role = 0; role < BK__ROLES; role++)
+        for (unsigned state = BK__STARTING; state < BK__STATES; state++)
+            if (count[role][state] != s->told[role][state])
+                bk__workers_report(s->metrics, bk__role_names[role], names[state],
+                                   s->told[role][state] = count[role][state]);
+}
+
 int bk__supervise(bk_app *app, const bk_cluster_opts *opts)
 {
     struct bk__supervisor *s = calloc(1, sizeof *s);
@@ -452,8 +469,10 @@ int bk__supervise(bk_app *app, const bk_cluster_opts *opts)
         free(s);
         return 1;
     }
+    s->metrics = bk__workers_declare(app);
     reconcile(s);
     while (!is_over(s)) {
+        tell_metrics(s);
         turn(s);
         reconcile(s);
     }

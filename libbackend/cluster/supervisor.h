@@ -12,6 +12,7 @@
 #include "cluster/upgrade.h"
 
 struct bk__control;
+struct bk__workers_metrics;
 
 /* So that a whole generation fits beside another. */
 #define BK__WORKERS_MAX (BK__SLOTS / 2 - 1)
@@ -73,6 +74,8 @@ struct bk__supervisor {
     bool is_heir;                /* of the executable before */
     bool handed_over;            /* to the new executable: sockets and control are its own now */
     struct bk__control *control; /* NULL: there is none */
+    struct bk__workers_metrics *metrics;
+    unsigned told[BK__ROLES][BK__STATES]; /* how many workers the metrics show */
 };
 
 /* --- worker.c --- */
@@ -125,7 +128,8 @@ void bk__upgrade_give_up(struct bk__supervisor *s, const char *why);
 void bk__supervisor_failed_start(struct bk__supervisor *s, enum bk__worker_role role);
 
 /* One died or hung; @p was_steady  It had served for a while. */
-void bk__supervisor_failure(struct bk__supervisor *s, enum bk__worker_role role, bool was_steady);
+void bk__supervisor_failure(struct bk__supervisor *s, enum bk__worker_role role, bool was_steady,
+                            const char *reason);
 
 /* Lets all workers go. */
 void bk__supervisor_stop(struct bk__supervisor *s);

@@ -12,6 +12,7 @@
 #include "cluster/child.h"
 #include "cluster/control.h"
 #include "cluster/supervisor.h"
+#include "ops/workers.h"
 
 #define STEADY_MS 10000 /* ready for so long: it was not its start that failed */
 #define BURY_MS   2000  /* for one that was killed by SIGABRT or has served nobody */
@@ -102,7 +103,7 @@ static void ends_in_service(struct bk__supervisor *s, unsigned slot)
 
     say_end(s, slot, "worker.died");
     forget_worker(s, slot);
-    bk__supervisor_failure(s, role, was_steady);
+    bk__supervisor_failure(s, role, was_steady, "crash");
 }
 
 /* Its last words (app/crash.c) say where it is; the kernel's SIGABRT reaches any loop. */
@@ -113,7 +114,7 @@ static void hangs(struct bk__supervisor *s, unsigned slot)
     say(s, slot, BK_LOG_ERROR, "worker.hangs");
     kill(s->workers[slot].pid, SIGABRT);
     enter(s, slot, BK__DRAINING, BURY_MS);
-    bk__supervisor_failure(s, bk__planned(s, slot)->role, was_steady);
+    bk__supervisor_failure(s, bk__planned(s, slot)->role, was_steady, "heartbeat");
 }
 
 static void drains(struct bk__supervisor *s, unsigned slot)
@@ -130,6 +131,7 @@ static void grows_too_large(struct bk__supervisor *s, unsigned slot)
     say(s, slot, BK_LOG_WARN, "worker.too_large");
     bk__planned(s, slot)->stale = true;
     s->restarts++;
+    bk__workers_restarted(s->metrics, bk__role_names[bk__planned(s, slot)->role], "memory");
 }
 
 static void is_killed(struct bk__supervisor *s, unsigned slot)

@@ -16,6 +16,7 @@
 #include <unistd.h>
 
 #include <backend/clock.h>
+#include <backend/log.h>
 #include <backend/loop.h>
 #include <backend/metrics.h>
 
@@ -40,7 +41,7 @@ struct runtime {
     double started_at; /* the process, in seconds since 1970 */
     bk_gauge *lag, *fibers, *fibers_max, *offload_queued, *offload_threads;
     bk_gauge *rss, *open_fds, *max_fds, *start_time;
-    bk_counter *cpu_user, *cpu_system, *cpu;
+    bk_counter *cpu_user, *cpu_system, *cpu, *log_dropped;
 };
 
 /* --- the process ------------------------------------------------------------------------------ */
@@ -114,6 +115,7 @@ static void sample_process(const struct runtime *self)
         bk_counter_follow(self->cpu_system, seconds(usage.ru_stime));
         bk_counter_follow(self->cpu, seconds(usage.ru_utime) + seconds(usage.ru_stime));
     }
+    bk_counter_follow(self->log_dropped, (double)bk_log_dropped());
     if (getrlimit(RLIMIT_NOFILE, &files) == 0)
         bk_gauge_set(self->max_fds,
                      files.rlim_cur == RLIM_INFINITY ? INFINITY : (double)files.rlim_cur);
@@ -215,6 +217,8 @@ static void declare(bk_app *app, struct runtime *self)
     self->cpu_user = counter(app, "process_cpu_user_seconds_total", "Time on the CPU, user.");
     self->cpu_system = counter(app, "process_cpu_system_seconds_total", "Time on the CPU, system.");
     self->cpu = counter(app, "process_cpu_seconds_total", "Time on the CPU.");
+    self->log_dropped =
+        counter(app, "log_dropped_total", "Log lines that nobody took in time, and that are lost.");
     self->rss = gauge(app, "process_resident_memory_bytes",
                       "Memory in use, what workers share included.", BK_GAUGE_BY_WORKER);
     self->open_fds = gauge(app, "process_open_fds", "Open file descriptors.", BK_GAUGE_BY_WORKER);

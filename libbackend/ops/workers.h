@@ -14,11 +14,12 @@ struct bk__workers_metrics;
 /* Borrowed from @p app. */
 struct bk__workers_metrics *bk__workers_declare(bk_app *app);
 
-/* So many workers of @p role ("web", "jobs") are in @p state ("starting", "ready", "draining"). */
+/* So many workers of @p role ("web", "job") are in @p state ("starting", "ready", "draining"). */
 void bk__workers_report(const struct bk__workers_metrics *metrics, const char *role,
                         const char *state, unsigned count);
 
-/* A worker of @p role is replaced. @p reason  "crash", "memory", "heartbeat", "reload", "scale". */
+/* A worker of @p role is replaced. @p reason  "crash", "memory", "heartbeat", or "start": it did
+ * not become ready. */
 void bk__workers_restarted(const struct bk__workers_metrics *metrics, const char *role,
                            const char *reason);
 

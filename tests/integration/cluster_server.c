@@ -155,6 +155,7 @@ int main(int argc, char **argv)
                             .backoff_ms = 10,
                         });
     (void)!bk_health_new(app, NULL);
+    bk_metrics_serve(app, NULL, NULL);
     if (getenv("CLUSTER_TLS") != NULL && !listen_twice(app))
         return 1;
     return bk_app_main(app, argc, argv);

@@ -87,6 +87,14 @@ def test_a_killed_worker_is_replaced_and_the_next_connection_served_at_once():
         assert service.status()["restarts"] == 1
 
 
+def test_metrics_tell_of_workers_and_of_those_replaced():
+    with serving("--job-workers", "1") as service:
+        os.kill(service.who()["pid"], signal.SIGKILL)
+        expected = {b'worker_restarts_total{role="web",reason="crash"} 1', b'workers{role="web",state="ready"} 2',
+                    b'workers{role="job",state="ready"} 1'}
+        until(lambda: expected <= set(service.get("/metrics")[1].splitlines()))
+
+
 def test_connections_in_line_survive_the_only_worker():
     with serving(workers=1) as service:
         victim = service.who()["pid"]

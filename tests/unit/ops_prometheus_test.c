@@ -158,6 +158,7 @@ static void test_loop_and_process_are_measured(void **state)
         "\nfibers_max 20000\n",
         "\noffload_queued 0\n",
         "\noffload_threads 0\n",
+        "\nlog_dropped_total 0\n",
         "\nprocess_cpu_seconds_total ",
         "\nprocess_cpu_user_seconds_total ",
         "\nprocess_cpu_system_seconds_total ",
