@@ -378,6 +378,17 @@ def test_a_rate_limit_is_for_all(bench):
         assert starts[2] - starts[0] >= 380 and starts[4] - starts[2] >= 380, starts
 
 
+def test_a_rate_window_that_is_over_counts_for_nothing(bench):
+    """As in a window's last millisecond, when the count is still there: what starts is of the next."""
+    queue = bench.queue()
+    bench.server.cli("SET", queue.base + "limiter", 7)  # and no time that is left
+    bench.ours.add(queue.name, count=3)
+    with bench.ours.work(queue.name, concurrency=3, limiter="2/5000"):
+        queue.wait_counts(wait=1, active=0, completed=2)
+        assert bench.server.cli("GET", queue.base + "limiter") == "2"
+        assert 0 < int(bench.server.cli("PTTL", queue.base + "limiter")) <= 5000
+
+
 def test_a_global_concurrency_is_for_all(bench):
     for producer, worker in bench.pairs():
         queue = bench.queue()

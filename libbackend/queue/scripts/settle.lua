@@ -261,6 +261,7 @@ local function fetch()
         end
         return 4, left
       end
+      call('DEL', base .. 'limiter') -- in its last millisecond: what starts now is of the next window
       used = 0
     end
     room = math.min(room, max - used)
