@@ -149,15 +149,14 @@ static bk_err ask(const struct call *call, int fd, bk_str request, bk_str *text,
 /* Asks once and hands the connection back, for those who want to see its end. */
 static int ask_once(struct call *call, bk_str request, bk_json **answer, int *out)
 {
-    bk_str text;
+    bk_str text = {0};
     int fd = -1;
 
-    if (connect_to(call, &fd) != BK_OK)
-        return bk__command_failed(call->name);
-    bk_err err = ask(call, fd, request, &text, answer);
-    if (err != BK_OK) {
-        close(fd);
-        return bk__command_failed(call->name);
+    if (connect_to(call, &fd) != BK_OK || ask(call, fd, request, &text, answer) != BK_OK) {
+        if (fd >= 0)
+            close(fd);
+        (void)bk__command_failed(call->name);
+        return 1;
     }
     if (call->json)
         fwrite(text.ptr, 1, text.len, stdout);

@@ -45,7 +45,7 @@ static bool is_listening(int fd)
 /* Takes the first line whose name is @p name, or any where that is NULL, out of the variable. */
 static int take(const char *name)
 {
-    const char *line = getenv(VARIABLE);
+    const char *all = getenv(VARIABLE), *line = all;
     int fd = -1, name_at;
 
     for (; line != NULL && *line != '\0' && fd < 0; line = strchrnul(line, '\n') + 1) {
@@ -57,9 +57,9 @@ static int take(const char *name)
             fd = -1;
             continue;
         }
-        char *copy = strdup(getenv(VARIABLE));
+        char *copy = strdup(all);
         bk_assert(copy != NULL);
-        char *hole = copy + (line - getenv(VARIABLE));
+        char *hole = copy + (line - all);
         memmove(hole, hole + (end + 1 - line), strlen(end + 1) + 1);
         setenv(VARIABLE, copy, 1);
         free(copy);
