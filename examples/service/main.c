@@ -99,6 +99,19 @@ static bk_err begin_worker(bk_app *app, void *data, void **state)
     return (bk_app_roles(app) & BK_ROLE_JOBS) != 0 ? jobs_schedule(data) : BK_OK;
 }
 
+/* PROGRAM openapi */
+static int print_openapi(bk_app *app, int argc, char **argv, void *data)
+{
+    bk_arena *arena = bk_arena_new();
+    bk_buf text = {.arena = arena};
+
+    (void)argc, (void)argv, (void)data;
+    bk_openapi_write(&text, bk_app_router(app), &api_docs);
+    printf("%.*s\n", BK_PRI(bk_buf_str(&text)));
+    bk_arena_free(arena);
+    return 0;
+}
+
 /* What an orchestrator and Prometheus ask. */
 static void declare_ops(bk_app *app, struct shop *shop)
 {
@@ -108,6 +121,7 @@ static void declare_ops(bk_app *app, struct shop *shop)
     bk_health_add_redis(health, shop->redis, &(bk_health_opts){.optional = true});
     bk_metrics_serve(app, bk_app_router(app), NULL);
     bk_openapi_serve(app, bk_app_router(app), &api_docs);
+    bk_app_command(app, "openapi", "the API's description, as /openapi.json", print_openapi, NULL);
 }
 
 int main(int argc, char **argv)

@@ -5,12 +5,45 @@
 #include <signal.h>
 #include <string.h>
 
+#include <backend/config.h>
 #include <backend/log.h>
 
+#include "app/app.h"
 #include "cluster/child.h"
 #include "cluster/control.h"
 #include "cluster/notify.h"
 #include "cluster/supervisor.h"
+
+static void tell_change(const bk_config_change *change, void *data)
+{
+    (void)data;
+    bk_info("config.changed", bk_kv_str("key", change->key), bk_kv_str("before", change->before),
+            bk_kv_str("after", change->after), bk_kv_str("source", change->source),
+            bk_kv_bool("in_force", change->live));
+}
+
+/* The settings that may change do so here, before workers are forked that see them. False: some are
+ * wrong, and all are as before. */
+static bool reread_settings(const struct bk__supervisor *s)
+{
+    size_t count;
+
+    if (s->app->config == NULL || bk_config_reload(s->app->config, tell_change, NULL) == BK_OK)
+        return true;
+    const bk_str *errors = bk_config_errors(s->app->config, &count);
+    for (size_t i = 0; i < count; i++)
+        bk_error("config.wrong", bk_kv_str("why", errors[i]));
+    bk_error_clear();
+    return false;
+}
+
+static void refuse_reload(struct bk__supervisor *s)
+{
+    s->reload_failed = true;
+    bk_error("cluster.reload_failed", bk_kv_i64("generation", s->generation));
+    bk__control_done(s->control, BK__CONTROL_RELOAD,
+                     "the settings are wrong, see the log; the workers stay as they are");
+}
 
 static void begin_reload(struct bk__supervisor *s)
 {
@@ -28,10 +61,12 @@ void bk__reload(struct bk__supervisor *s)
 {
     if (s->phase != BK__RUNNING)
         return;
-    if (s->reload == BK__NO_RELOAD)
+    if (s->reload != BK__NO_RELOAD)
+        s->reload = BK__RELOAD_AGAIN;
+    else if (reread_settings(s))
         begin_reload(s);
     else
-        s->reload = BK__RELOAD_AGAIN;
+        refuse_reload(s);
 }
 
 void bk__reload_end(struct bk__supervisor *s, bool failed)

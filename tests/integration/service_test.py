@@ -93,6 +93,12 @@ class Service:
         self.log.seek(0)
         return self.log.read().decode(errors="replace")[-4000:]
 
+    def lines(self, event):
+        """Of the log."""
+        self.log.seek(0)
+        every = [json.loads(line) for line in self.log.read().splitlines() if line.startswith(b"{")]
+        return [line for line in every if line["msg"] == event]
+
     def anyone(self):
         return Caller(self.port)
 
@@ -186,6 +192,52 @@ def test_routes_are_listed(place):
     words = place.run("routes")
     for method, path in (("POST", "/api/auth/register"), ("PATCH", r"/api/products/\{id\}"), ("GET", "/api/ws")):
         assert re.search(rf"^{method} +{path} ", words, re.M), words
+
+
+def test_the_api_is_printed(place):
+    docs = json.loads(place.run("openapi"))
+    assert docs["openapi"].startswith("3.1") and "/api/products/{id}" in docs["paths"]
+
+
+def test_a_reload_reads_the_settings_anew(place):
+    conf = pathlib.Path(place.folder) / "service.conf"
+    conf.write_text("public_url = https://before.example\n")
+    try:
+        with Service(place) as service:
+            conf.write_text("# Changed.\npublic_url = https://after.example\nbody_limit = 1mb\n")
+            service.process.send_signal(signal.SIGHUP)
+            until(lambda: "cluster.reloaded" in service.words(), "it has reloaded")
+            changes = {line["key"]: line for line in service.lines("config.changed")}
+            assert set(changes) == {"public_url", "body_limit"}, changes
+            change = changes["public_url"]
+            assert (change["before"], change["after"]) == ("https://before.example", "https://after.example")
+            assert change["in_force"] and change["source"] == "service.conf:2", change
+            assert not changes["body_limit"]["in_force"]
+            address = place.new("reload") + "@example.test"
+            service.anyone().want(201, "POST", "/api/auth/register",
+                                  {"email": address, "name": "x", "password": "long enough"})
+            until(lambda: mails(place, address), "a mail has come")
+            assert "https://after.example" in mails(place, address)[0].get_payload()
+    finally:
+        conf.unlink()
+
+
+def test_wrong_settings_are_not_loaded(place):
+    conf = pathlib.Path(place.folder) / "service.conf"
+    try:
+        with Service(place) as service:
+            conf.write_text("public_ulr = https://after.example\n")
+            service.process.send_signal(signal.SIGHUP)
+            until(lambda: service.lines("cluster.reload_failed"), "it has refused")
+            words = [line["why"] for line in service.lines("config.wrong")]
+            assert words == ['service.conf:1: there is no setting "public_ulr": did you mean "public_url"?'], words
+            assert not service.lines("cluster.reloading")
+            service.anyone().get("/api/products/1")
+            conf.write_text("public_url = https://after.example\n")
+            service.process.send_signal(signal.SIGHUP)
+            until(lambda: service.lines("cluster.reloaded"), "it has reloaded")
+    finally:
+        conf.unlink()
 
 
 # --- accounts ---
