@@ -20,6 +20,7 @@
 #include "app/crash.h"
 #include "cluster/notify.h"
 #include "cluster/privileges.h"
+#include "cluster/signals.h"
 #include "cluster/supervisor.h"
 #include "http/inherit.h"
 #include "http/listener.h"
@@ -286,6 +287,8 @@ int bk__serve(bk_app *app, int argc, char **argv, void *data)
     if (bk__privileges_drop(settings.cluster.user, settings.cluster.group) != BK_OK)
         return bk__command_failed(app->name);
     bk__inherit_drop();
+    if (!settings.cluster.single)
+        bk__signals_block();
     print_urls(app);
     if (!settings.cluster.single) {
         bk__cluster_fill(&settings.cluster);

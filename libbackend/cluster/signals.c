@@ -20,11 +20,18 @@ static sigset_t ours(void)
     return set;
 }
 
-int bk__signals_open(void)
+void bk__signals_block(void)
 {
     sigset_t set = ours();
 
     sigprocmask(SIG_BLOCK, &set, NULL);
+}
+
+int bk__signals_open(void)
+{
+    sigset_t set = ours();
+
+    bk__signals_block();
     int fd = signalfd(-1, &set, SFD_NONBLOCK | SFD_CLOEXEC);
     bk_assert(fd >= 0);
     return fd;

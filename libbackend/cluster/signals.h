@@ -4,6 +4,10 @@
 #ifndef BK_CLUSTER_SIGNALS_H
 #define BK_CLUSTER_SIGNALS_H
 
+/* From now on they wait for bk__signals_open(): who has been told that the service listens may send
+ * one. */
+void bk__signals_block(void);
+
 /* Blocks the signals that mean something to a supervisor and returns a descriptor on which they
  * arrive. */
 int bk__signals_open(void);
