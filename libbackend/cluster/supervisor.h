@@ -108,7 +108,8 @@ void bk__worker_start(struct bk__supervisor *s, unsigned slot, enum bk__worker_r
 
 /* --- reload.c --- */
 
-/* Reads the settings anew, and makes all workers stale. One reload at a time; asked for once more meanwhile, one follows. */
+/* Reads the settings anew, and makes all workers stale. One reload at a time; asked for once more
+ * meanwhile, one follows. */
 void bk__reload(struct bk__supervisor *s);
 
 void bk__reload_end(struct bk__supervisor *s, bool failed);
