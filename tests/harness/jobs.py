@@ -110,8 +110,11 @@ class Borrowed(Process):
     def begin(self, words):
         self.heard = []
         self.say(words)
-        while "end" not in self.next():  # it may have begun with a job before it says so
+        while "end" not in self.next():
             continue
+        with self.lines.mutex:  # it may have begun with a job before it says so, which is still to be heard
+            self.lines.queue.extendleft(reversed(self.heard[:-1]))
+        self.heard = []
 
     def end(self):
         self.say(["stop"])

@@ -17,6 +17,7 @@
 
 #include "app/app.h"
 #include "harness/postgres.h"
+#include "harness/patient_run.h"
 #include "pg/pg.h"
 
 struct pg_app {
@@ -60,7 +61,7 @@ static inline bk_pg_stats pg_app_stats(const struct pg_app *it)
 static inline void pg_app_run_at(const struct pg_app *it, bk_err (*fn)(void *data), void *data,
                                  const char *file, int line)
 {
-    bk_err err = bk_test_run(it->test, fn, data);
+    bk_err err = patient_run(it->test, fn, data);
 
     if (err == BK_OK)
         return;

@@ -10,6 +10,7 @@
 #include <backend/testing.h>
 
 #include "harness/redis.h"
+#include "harness/patient_run.h"
 
 #define QUEUE_APP_PATIENCE_MS 20000
 
@@ -45,12 +46,10 @@ static inline void queue_app_begin(struct queue_app *it)
 /* Runs @p fn on a fiber; it must succeed. */
 static inline void queue_app_run(struct queue_app *it, bk_err (*fn)(void *data))
 {
-    bk_err err = bk_test_run(it->test, fn, it);
+    bk_err err = patient_run(it->test, fn, it);
 
     if (err == BK_OK)
         return;
-    for (const bk_error_link *link = bk_error_chain(); link != NULL; link = link->cause)
-        print_error("%s:%d: %.*s\n", link->file, link->line, BK_PRI(link->message));
     print_error("%s\n%.*s\n", bk_err_slug(err), BK_PRI(bk_test_logs(it->test)));
     fail_msg("the fiber of the test has failed");
 }

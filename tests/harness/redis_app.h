@@ -9,6 +9,8 @@
 #include <backend/backend.h>
 #include <backend/testing.h>
 
+#include "harness/patient_run.h"
+
 /* Runs @p fn, which gets the bk_redis. What it returns, if it is no BK_OK, fails the test; so does
  * what it leaves behind. */
 static inline void redis_app_run_with(const bk_redis_opts *opts, bk_err (*fn)(void *data))
@@ -16,13 +18,11 @@ static inline void redis_app_run_with(const bk_redis_opts *opts, bk_err (*fn)(vo
     bk_app *app = bk_app_new(NULL);
     bk_redis *redis = bk_redis_new(app, opts);
     bk_test *test = bk_test_new(app, NULL);
-    bk_err err = bk_test_run(test, fn, redis);
+    bk_err err = patient_run(test, fn, redis);
 
     if (err != BK_OK) {
         bk_str logs = bk_test_logs(test);
         print_error("%s\n%.*s\n", bk_err_slug(err), BK_PRI(logs));
-        for (const bk_error_link *link = bk_error_chain(); link != NULL; link = link->cause)
-            print_error("%s:%d: %.*s\n", link->file, link->line, BK_PRI(link->message));
     }
     assert_int_equal(err, BK_OK);
     bk_test_settle(test);

@@ -460,7 +460,7 @@ static bk_err altered_under_a_crowd(void *data)
 
 static void test_a_crowd_reads_while_the_table_is_altered(void **state)
 {
-    run_with(state, altered_under_a_crowd, .pool = {.max = 2});
+    run_with(state, altered_under_a_crowd, .pool = {.max = 2, .acquire_ms = 60000});
 }
 
 static bk_err deallocate(bk_pg *session, void *data)
