@@ -17,7 +17,6 @@
 static const char base64url_digits[] =
     "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-_";
 
-static const char hex_digits[] = "0123456789abcdef";
 static const char HEX_digits[] = "0123456789ABCDEF";
 
 bk_str bk__base64url(bk_arena *arena, bk_str bytes)
@@ -115,13 +114,19 @@ bk_err bk__base64url_decode(bk_arena *arena, bk_str text, bk_str *out)
     return BK_OK;
 }
 
+/* The digits of each byte. */
+#define HEX_ROW(high)                                                                              \
+    high "0" high "1" high "2" high "3" high "4" high "5" high "6" high "7" high "8" high "9" high \
+         "a" high "b" high "c" high "d" high "e" high "f"
+static const char hex_pairs[] = HEX_ROW("0") HEX_ROW("1") HEX_ROW("2") HEX_ROW("3") HEX_ROW("4")
+    HEX_ROW("5") HEX_ROW("6") HEX_ROW("7") HEX_ROW("8") HEX_ROW("9") HEX_ROW("a") HEX_ROW("b")
+        HEX_ROW("c") HEX_ROW("d") HEX_ROW("e") HEX_ROW("f");
+
 void bk__hex(const void *bytes, size_t len, char *out)
 {
     const unsigned char *in = bytes;
-    for (size_t i = 0; i < len; i++) {
-        *out++ = hex_digits[in[i] >> 4];
-        *out++ = hex_digits[in[i] & 15];
-    }
+    for (size_t i = 0; i < len; i++)
+        memcpy(out + 2 * i, hex_pairs + 2 * (size_t)in[i], 2);
 }
 
 static int hex_value(char c)

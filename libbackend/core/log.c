@@ -157,10 +157,10 @@ static void begin(struct bk__log_line *line, bk_log_level level, const char *eve
     struct bk__task *task = bk__task_current;
     bool redacts = now != NULL && now->redact.count != 0;
     bk__log_line_init(line, heading(level), redacts ? &now->redact : NULL);
-    bk__log_line_str(line, "msg", bk_str_of(event));
+    bk__log_line_str(line, BK__LOG_NAME("msg"), bk_str_of(event));
     bk_str id = task != NULL ? bk__task_request_id(task) : (bk_str){NULL, 0};
     if (bk_str_present(id))
-        bk__log_line_str(line, "reqId", id);
+        bk__log_line_str(line, BK__LOG_NAME("reqId"), id);
     if (task != NULL && task->trace != NULL)
         bk__log_line_raw(line, trace_fields(task->trace));
 }
@@ -208,7 +208,7 @@ __attribute__((noinline)) static void tell_dropped(void)
     if (!bk__log_out_has_room(2 * BK__LOG_LINE_MAX) || (count = bk__log_out_take_dropped()) == 0)
         return;
     begin(&line, BK_LOG_WARN, "log.dropped");
-    bk__log_line_i64(&line, "lines", (int64_t)count);
+    bk__log_line_i64(&line, BK__LOG_NAME("lines"), (int64_t)count);
     put(bk__log_line_end(&line));
     bk__log_line_fini(&line);
 }
@@ -231,18 +231,20 @@ void bk__log_end(struct bk__log_line *line, bk_log_level level)
 
 static void add_field(struct bk__log_line *line, const bk_kv *kv)
 {
+    const struct bk__log_name name = {.text = kv->name};
+
     switch (kv->type) {
     case BK_KV_STR:
-        bk__log_line_str(line, kv->name, kv->str);
+        bk__log_line_str(line, &name, kv->str);
         break;
     case BK_KV_I64:
-        bk__log_line_i64(line, kv->name, kv->i64);
+        bk__log_line_i64(line, &name, kv->i64);
         break;
     case BK_KV_F64:
-        bk__log_line_f64(line, kv->name, kv->f64);
+        bk__log_line_f64(line, &name, kv->f64);
         break;
     case BK_KV_BOOL:
-        bk__log_line_bool(line, kv->name, kv->i64 != 0);
+        bk__log_line_bool(line, &name, kv->i64 != 0);
         break;
     }
 }
@@ -255,7 +257,7 @@ void bk_log_write(bk_log_level level, const char *event, const bk_kv *fields)
     if (!bk__log_begin(&line, level, event))
         return;
     if (task != NULL && bk_str_present(task->route))
-        bk__log_line_str(&line, "route", task->route);
+        bk__log_line_str(&line, BK__LOG_NAME("route"), task->route);
     for (const bk_kv *kv = fields; kv->name != NULL; kv++)
         add_field(&line, kv);
     bk__log_end(&line, level);

@@ -88,7 +88,7 @@ static uint64_t zero_bytes(uint64_t bytes)
 }
 
 /* Eight of them at once; may say no of 0x7f alone, which plain() then decides. */
-static bool all_plain(const char *text)
+static inline bool all_plain(const char *text)
 {
     uint64_t bytes;
     memcpy(&bytes, text, sizeof bytes);
@@ -105,6 +105,9 @@ static size_t plain_length(bk_str text, size_t max)
     size_t most = text.len < max ? text.len : max, at = 0;
     while (at + 8 <= most && all_plain(text.ptr + at))
         at += 8;
+    /* The rest, and some of them again. */
+    if (at + 8 > most && most >= 8 && all_plain(text.ptr + most - 8))
+        return most;
     while (at < most && plain(text.ptr[at]))
         at++;
     return at;
@@ -181,26 +184,19 @@ static void put_quoted(struct bk__log_line *line, bk_str text, size_t max)
     put(line, BK_LIT("\""));
 }
 
-/* Adds `"name":`, which has room. Most names are short and plain. */
-static void put_name(struct bk__log_line *line, const char *name)
+/* Adds `"name":`, which has room. */
+static void put_name(struct bk__log_line *line, const struct bk__log_name *name)
 {
-    char *at = line->text + line->len;
-    size_t len = 0;
-    *at++ = '"';
-    while (len < NAME_MAX && plain(name[len]))
-        *at++ = name[len++];
-    if (bk__likely(name[len] == '\0')) {
-        *at++ = '"';
-        *at++ = ':';
-        line->len = (size_t)(at - line->text);
+    if (bk__likely(bk_str_present(name->json))) {
+        put(line, name->json);
         return;
     }
-    put_quoted(line, bk_str_of(name), NAME_MAX);
+    put_quoted(line, bk_str_of(name->text), NAME_MAX);
     put(line, BK_LIT(":"));
 }
 
 /* Begins a field whose value takes @p len bytes, or at least as many. */
-static bool begin_field(struct bk__log_line *line, const char *name, size_t len)
+static bool begin_field(struct bk__log_line *line, const struct bk__log_name *name, size_t len)
 {
     if (line->skipped != 0)
         return false;
@@ -215,13 +211,13 @@ static bool begin_field(struct bk__log_line *line, const char *name, size_t len)
     return true;
 }
 
-static bool hides(const struct bk__log_line *line, const char *name)
+static bool hides(const struct bk__log_line *line, const struct bk__log_name *name)
 {
     return bk__unlikely(line->redact != NULL) &&
-           bk__log_redact_hides(line->redact, line->objects, line->depth, name);
+           bk__log_redact_hides(line->redact, line->objects, line->depth, name->text);
 }
 
-static void field(struct bk__log_line *line, const char *name, bk_str json)
+static void field(struct bk__log_line *line, const struct bk__log_name *name, bk_str json)
 {
     if (hides(line, name))
         json = BK_LIT("\"***\"");
@@ -229,7 +225,7 @@ static void field(struct bk__log_line *line, const char *name, bk_str json)
         put(line, json);
 }
 
-void bk__log_line_str(struct bk__log_line *line, const char *name, bk_str value)
+void bk__log_line_str(struct bk__log_line *line, const struct bk__log_name *name, bk_str value)
 {
     if (!bk_str_present(value))
         field(line, name, BK_LIT("null"));
@@ -239,13 +235,13 @@ void bk__log_line_str(struct bk__log_line *line, const char *name, bk_str value)
         put_quoted(line, value, VALUE_MAX);
 }
 
-void bk__log_line_i64(struct bk__log_line *line, const char *name, int64_t value)
+void bk__log_line_i64(struct bk__log_line *line, const struct bk__log_name *name, int64_t value)
 {
     char text[BK__I64_TEXT];
     field(line, name, bk_str_at(text, bk__i64_text(value, text)));
 }
 
-void bk__log_line_f64(struct bk__log_line *line, const char *name, double value)
+void bk__log_line_f64(struct bk__log_line *line, const struct bk__log_name *name, double value)
 {
     char text[BK__F64_TEXT];
     if (isfinite(value))
@@ -254,17 +250,17 @@ void bk__log_line_f64(struct bk__log_line *line, const char *name, double value)
         field(line, name, BK_LIT("null"));
 }
 
-void bk__log_line_bool(struct bk__log_line *line, const char *name, bool value)
+void bk__log_line_bool(struct bk__log_line *line, const struct bk__log_name *name, bool value)
 {
     field(line, name, value ? BK_LIT("true") : BK_LIT("false"));
 }
 
-void bk__log_line_json(struct bk__log_line *line, const char *name, bk_str json)
+void bk__log_line_json(struct bk__log_line *line, const struct bk__log_name *name, bk_str json)
 {
     field(line, name, json);
 }
 
-void bk__log_line_open(struct bk__log_line *line, const char *name)
+void bk__log_line_open(struct bk__log_line *line, const struct bk__log_name *name)
 {
     bk_debug_assert(line->depth < BK__LOG_LINE_OBJECTS);
     if (begin_field(line, name, 1)) {
@@ -273,7 +269,7 @@ void bk__log_line_open(struct bk__log_line *line, const char *name)
     } else {
         line->skipped++;
     }
-    line->objects[line->depth++] = name;
+    line->objects[line->depth++] = name->text;
 }
 
 /* The brace has its room in the tail's. */

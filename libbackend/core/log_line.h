@@ -15,6 +15,14 @@
 
 struct bk__log_redact;
 
+/* A field's name. One that stands in the code, and needs no escapes, is ready as it is written. */
+struct bk__log_name {
+    const char *text;
+    bk_str json; /* `"text":`, or absent */
+};
+
+#define BK__LOG_NAME(name) (&(struct bk__log_name){name, BK_LIT("\"" name "\":")})
+
 struct bk__log_line {
     char *text; /* brief, or from malloc once that is full */
     size_t len, cap;
@@ -33,17 +41,17 @@ void bk__log_line_init(struct bk__log_line *line, bk_str start,
                        const struct bk__log_redact *redact);
 
 /* Adds `,"name":` and the value; an absent text is null, and so is a number that JSON lacks. */
-void bk__log_line_str(struct bk__log_line *line, const char *name, bk_str value);
-void bk__log_line_i64(struct bk__log_line *line, const char *name, int64_t value);
-void bk__log_line_f64(struct bk__log_line *line, const char *name, double value);
-void bk__log_line_bool(struct bk__log_line *line, const char *name, bool value);
+void bk__log_line_str(struct bk__log_line *line, const struct bk__log_name *name, bk_str value);
+void bk__log_line_i64(struct bk__log_line *line, const struct bk__log_name *name, int64_t value);
+void bk__log_line_f64(struct bk__log_line *line, const struct bk__log_name *name, double value);
+void bk__log_line_bool(struct bk__log_line *line, const struct bk__log_name *name, bool value);
 
 /* What follows stands in the object @p name, which may stand in one other, until it is closed. */
-void bk__log_line_open(struct bk__log_line *line, const char *name);
+void bk__log_line_open(struct bk__log_line *line, const struct bk__log_name *name);
 void bk__log_line_close(struct bk__log_line *line);
 
 /* Adds a field whose value is JSON already, and of one line. */
-void bk__log_line_json(struct bk__log_line *line, const char *name, bk_str json);
+void bk__log_line_json(struct bk__log_line *line, const struct bk__log_name *name, bk_str json);
 
 /* Adds what is JSON already, with its comma: whole or not at all. */
 void bk__log_line_raw(struct bk__log_line *line, bk_str json);

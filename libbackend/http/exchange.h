@@ -193,6 +193,9 @@ void bk__res_clear(bk_res *res);
 /* Adds a header that is known to be one; @p name and @p value live until the answer is sent. */
 void bk__res_push_header(bk_res *res, bk_str name, bk_str value);
 
+/* Makes room for so many more, so that the list does not grow step by step. */
+void bk__res_reserve_headers(bk_res *res, uint32_t count);
+
 /* Sets status and body. @p type: lives until the answer is sent, as does @p body; may be NULL. */
 void bk__res_set_body(bk_res *res, int status, const char *type, bk_str body);
 

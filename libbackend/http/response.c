@@ -118,14 +118,25 @@ void bk__res_drop_representation(bk_res *res, uint32_t first)
     res->header_count = kept;
 }
 
+static void grow_headers(bk_res *res, uint32_t cap)
+{
+    bk_pair *more = bk__arena_get(arena_of(res), cap * sizeof *more);
+
+    memcpy(more, res->headers, res->header_count * sizeof *more);
+    res->headers = more;
+    res->header_cap = cap;
+}
+
+void bk__res_reserve_headers(bk_res *res, uint32_t count)
+{
+    if (res->header_cap - res->header_count < count)
+        grow_headers(res, res->header_count + count + FIRST_HEADERS / 2);
+}
+
 void bk__res_push_header(bk_res *res, bk_str name, bk_str value)
 {
-    if (res->header_count == res->header_cap) {
-        bk_pair *more = bk__arena_get(arena_of(res), 2 * res->header_cap * sizeof *more);
-        memcpy(more, res->headers, res->header_count * sizeof *more);
-        res->headers = more;
-        res->header_cap *= 2;
-    }
+    if (res->header_count == res->header_cap)
+        grow_headers(res, 2 * res->header_cap);
     res->headers[res->header_count++] = (bk_pair){name, value};
 }
 

@@ -92,12 +92,13 @@ static bk_str url_of(const struct access_log *self, bk_req *req)
 
 static void add_headers(struct bk__log_line *line, const struct access_log *self, const bk_req *req)
 {
-    bk__log_line_open(line, "headers");
+    bk__log_line_open(line, BK__LOG_NAME("headers"));
     for (const char *const *name = self->opts.headers; *name != NULL; name++) {
+        const struct bk__log_name field = {.text = *name};
         bk_str value = bk__req_header(req, bk_str_of(*name));
         bool is_secret = is_among(secret_headers, bk_str_of(*name));
         if (bk_str_present(value))
-            bk__log_line_str(line, *name, is_secret ? BK_LIT("***") : value);
+            bk__log_line_str(line, &field, is_secret ? BK_LIT("***") : value);
     }
     bk__log_line_close(line);
 }
@@ -113,17 +114,17 @@ static void add_time(struct bk__log_line *line, uint64_t ns)
     text[len++] = (char)('0' + us / 100 % 10);
     text[len++] = (char)('0' + us / 10 % 10);
     text[len++] = (char)('0' + us % 10);
-    bk__log_line_json(line, "responseTime", bk_str_at(text, len));
+    bk__log_line_json(line, BK__LOG_NAME("responseTime"), bk_str_at(text, len));
 }
 
 static void add_request(struct bk__log_line *line, const struct entry *entry, bk_req *req)
 {
-    bk__log_line_open(line, "req");
-    bk__log_line_str(line, "id", bk_req_id(req));
-    bk__log_line_str(line, "method", req->method_text);
-    bk__log_line_str(line, "url", url_of(entry->log, req));
-    bk__log_line_str(line, "route", bk_req_route(req));
-    bk__log_line_str(line, "remoteAddress", entry->client);
+    bk__log_line_open(line, BK__LOG_NAME("req"));
+    bk__log_line_str(line, BK__LOG_NAME("id"), bk_req_id(req));
+    bk__log_line_str(line, BK__LOG_NAME("method"), req->method_text);
+    bk__log_line_str(line, BK__LOG_NAME("url"), url_of(entry->log, req));
+    bk__log_line_str(line, BK__LOG_NAME("route"), bk_req_route(req));
+    bk__log_line_str(line, BK__LOG_NAME("remoteAddress"), entry->client);
     if (entry->log->opts.headers != NULL)
         add_headers(line, entry->log, req);
     bk__log_line_close(line);
@@ -131,12 +132,12 @@ static void add_request(struct bk__log_line *line, const struct entry *entry, bk
 
 static void add_response(struct bk__log_line *line, const bk_res *res, int status)
 {
-    bk__log_line_open(line, "res");
+    bk__log_line_open(line, BK__LOG_NAME("res"));
     if (status != 0)
-        bk__log_line_i64(line, "statusCode", status);
+        bk__log_line_i64(line, BK__LOG_NAME("statusCode"), status);
     else
-        bk__log_line_json(line, "statusCode", BK_LIT("null"));
-    bk__log_line_i64(line, "bytes", (int64_t)res->sent_bytes);
+        bk__log_line_json(line, BK__LOG_NAME("statusCode"), BK_LIT("null"));
+    bk__log_line_i64(line, BK__LOG_NAME("bytes"), (int64_t)res->sent_bytes);
     bk__log_line_close(line);
 }
 
@@ -181,7 +182,7 @@ static void on_end(struct bk__req_end *end, bk_req *req)
     add_response(&line, &req->res, status);
     add_time(&line, bk_now_ns() - entry->begun_ns);
     if (req->lost)
-        bk__log_line_bool(&line, "aborted", true);
+        bk__log_line_bool(&line, BK__LOG_NAME("aborted"), true);
     bk__log_end(&line, level);
 }
 

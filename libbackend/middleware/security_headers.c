@@ -39,6 +39,7 @@ static bk_err run(bk_req *req, bk_res *res, bk_next *next, void *data)
     const struct security_headers *self = data;
     uint32_t before = res->header_count;
 
+    bk__res_reserve_headers(res, HEADERS_MAX);
     for (size_t i = 0; i < self->count; i++)
         if (!is_among(res->headers, before, self->headers[i].name))
             bk__res_push_header(res, self->headers[i].name, self->headers[i].value);

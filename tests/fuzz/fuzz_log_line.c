@@ -22,8 +22,9 @@ static void add_fields(struct bk__log_line *line, bk_arena *arena, bk_str rest)
     while (bk_str_split(&rest, (char)0xff, &name)) {
         if (!bk_str_split(&rest, (char)0xff, &value))
             value = (bk_str){0};
-        bk__log_line_str(line, bk_arena_cstr(arena, name), value);
-        bk__log_line_i64(line, bk_arena_cstr(arena, name), (int64_t)value.len);
+        const struct bk__log_name field = {.text = bk_arena_cstr(arena, name)};
+        bk__log_line_str(line, &field, value);
+        bk__log_line_i64(line, &field, (int64_t)value.len);
     }
 }
 
