@@ -49,10 +49,11 @@ static bk_err refuse(const char *why)
 /* A further dot is no base64url, so it is refused with the signature. */
 static bool cut(bk_str token, struct parts *out)
 {
+    if (token.len == 0)
+        return false;
     const char *end = token.ptr + token.len;
-    const char *first = token.len != 0 ? memchr(token.ptr, '.', token.len) : NULL;
+    const char *first = memchr(token.ptr, '.', token.len);
     const char *second = first != NULL ? memchr(first + 1, '.', (size_t)(end - first - 1)) : NULL;
-
     if (second == NULL)
         return false;
     out->header = bk_str_at(token.ptr, (size_t)(first - token.ptr));

@@ -92,7 +92,15 @@ static inline void check_holds(bk_str text, const char *part, const char *file, 
     _fail(file, line);
 }
 
-#define assert_lacks(text, part) assert_null(memmem((text).ptr, (text).len, part, strlen(part)))
+#define assert_lacks(text, part) check_lacks(text, part, __FILE__, __LINE__)
+
+static inline void check_lacks(bk_str text, const char *part, const char *file, int line)
+{
+    if (memmem(text.ptr, text.len, part, strlen(part)) == NULL)
+        return;
+    print_error("\"%s\" is in \"%.*s\"\n", part, (int)text.len, text.ptr);
+    _fail(file, line);
+}
 
 /* The answer is @p want, whole. */
 #define assert_answer(res, status, want) check_answer(res, status, want, __FILE__, __LINE__)
