@@ -64,6 +64,9 @@ typedef struct bk_pg_opts {
     bk_pg_password_fn password; /**< May be NULL: it is in the URL, PGPASSWORD or .pgpass. */
     void             *data;     /**< For `password`. */
     bool no_prepare;      /**< Prepare nothing: for PgBouncer before 1.21 in transaction mode. */
+    bool trace_comments;  /**< Append the trace to statements of work that is sampled, as a comment
+                               with its `traceparent`, for the server's log and pg_stat_activity.
+                               They are parsed anew each time. */
     bool read_only;       /**< All its transactions are read only: for replicas. Lets a statement be
                                sent again even where it is unknown whether it ran. */
     uint32_t statements;  /**< Prepared on each connection. Default 256. */

@@ -12,13 +12,16 @@
 #include "core/assert.h"
 #include "core/task.h"
 
-/* A span of bk_span_begin(), in its task's arena. */
+/* A span of bk_span_begin(), in its task's arena. One that has ended is used again: a fiber that
+ * never ends must not grow by each. */
 struct bk_span {
     struct bk__trace trace;         /* the task's while it is the present one */
     const struct bk__trace *around; /* the task's before and afterwards */
     struct bk__task *task;
     uint64_t begun_ns;
-    struct bk__span *kept; /* NULL: nobody wants it */
+    struct bk__span *room; /* for what is kept; NULL until somebody wants it */
+    struct bk__span *kept; /* room, or NULL: nobody wants it */
+    struct bk_span *next;  /* in task.spare_spans */
 };
 
 static _Thread_local struct {
@@ -127,13 +130,26 @@ void bk__span_add_str(struct bk__span *span, const char *key, bk_str value)
 
 /* --- spans of the application ----------------------------------------------------------------- */
 
+static bk_span *take_spare(struct bk__task *task)
+{
+    bk_span *span = task->spare_spans;
+
+    if (span == NULL) {
+        span = bk__arena_get(&task->arena, sizeof *span);
+        span->room = NULL;
+    } else {
+        task->spare_spans = span->next;
+    }
+    return span;
+}
+
 bk_span *bk_span_begin(const char *name, bk_span_kind kind)
 {
     struct bk__task *task = bk__task_current;
 
     if (task == NULL || task->trace == NULL)
         return NULL;
-    bk_span *span = bk__arena_get(&task->arena, sizeof *span);
+    bk_span *span = take_spare(task);
     span->around = task->trace;
     span->task = task;
     span->begun_ns = bk_now_ns();
@@ -141,7 +157,9 @@ bk_span *bk_span_begin(const char *name, bk_span_kind kind)
     bk__trace_child(span->around, &span->trace);
     task->trace = &span->trace;
     if (bk__spans_want(&span->trace)) {
-        span->kept = bk__arena_get(&task->arena, sizeof *span->kept);
+        if (span->room == NULL)
+            span->room = bk__arena_get(&task->arena, sizeof *span->room);
+        span->kept = span->room;
         bk__span_init(span->kept, &span->trace, bk_str_of(name), kind);
     }
     return span;
@@ -165,9 +183,11 @@ void bk_span_end(bk_span *span, bk_err err)
         return;
     bk_assert(span->task == bk__task_current && span->task->trace == &span->trace);
     span->task->trace = span->around;
-    if (span->kept == NULL)
-        return;
-    span->kept->err = err;
-    span->kept->duration_ns = bk_now_ns() - span->begun_ns;
-    bk__spans_put(span->kept);
+    if (span->kept != NULL) {
+        span->kept->err = err;
+        span->kept->duration_ns = bk_now_ns() - span->begun_ns;
+        bk__spans_put(span->kept);
+    }
+    span->next = span->task->spare_spans;
+    span->task->spare_spans = span;
 }

@@ -34,6 +34,7 @@ struct bk__task {
     void (*identify)(struct bk__task *task); /* makes it; NULL: there is none */
     bk_str route;                            /* the pattern; absent outside requests */
     const struct bk__trace *trace;           /* see trace.h; NULL outside traces */
+    struct bk_span *spare_spans;             /* span.c: ended ones, in the arena */
 };
 
 /* The running fiber's task; NULL on a thread that runs none. Set by the scheduler at each switch.

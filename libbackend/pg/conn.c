@@ -327,7 +327,7 @@ static bk_err put_call(struct bk__pg_conn *conn, struct bk__pg_call *call,
             *entry = (struct bk__pg_prepared){.id = statement->id};
             if (call->replaced.id != 0)
                 bk__pg_put_close(&conn->out, bk__pg_statement_name(call->replaced.id, old));
-            bk__pg_put_parse(&conn->out, bind.statement, statement->sql);
+            bk__pg_put_parse(&conn->out, bind.statement, statement->sql, "");
             bk__pg_put_describe(&conn->out, bind.statement);
         } else if (entry->described) {
             if (entry->shape->param_count == work->args.count)
@@ -338,7 +338,8 @@ static bk_err put_call(struct bk__pg_conn *conn, struct bk__pg_call *call,
             call->shape = bk__pg_shape_ref(entry->shape);
         }
     } else {
-        bk__pg_put_parse(&conn->out, "", statement->sql);
+        bk__pg_put_parse(&conn->out, "", statement->sql,
+                         work->comment != NULL ? work->comment : "");
     }
     call->text = bind.formats == NULL;
     BK_TRY(bk__pg_put_bind(&conn->out, &bind));

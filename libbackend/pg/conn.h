@@ -42,6 +42,7 @@ struct bk__pg_work {
     struct bk__pg_sink *sink;           /* NULL: rows are not looked at */
     int64_t *changed;                   /* NULL: not wanted */
     struct bk__pg_statement *statement; /* found by bk__pg_conn_send() */
+    const char *comment; /* follows the text, where nothing is prepared; may be NULL */
 };
 
 /* One statement within a unit. */

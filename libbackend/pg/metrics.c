@@ -4,12 +4,15 @@
  */
 #include "pg/metrics.h"
 
+#include "core/metrics.h"
 #include "core/stats.h"
 #include "pg/pg.h"
 
 #define COUNT      "db_client_connection_count"
 #define COUNT_HELP "Connections, by whether somebody uses them."
 #define STATE      "db_client_connection_state"
+
+#define POOLS 16 /* that are told apart */
 
 struct all {
     bk_pg_stats pg;
@@ -53,6 +56,28 @@ static void read_stats(const void *object, void *out)
     all->used = all->pg.pool.open - all->pg.pool.idle;
 }
 
+/* As OpenTelemetry advises for databases. */
+static const double bounds[] = {0.001, 0.005, 0.01, 0.05, 0.1, 0.5, 1, 5, 10};
+
+static void measure_durations(bk_app *app, bk_pg *pg, bk_str name)
+{
+    bk_histogram *all = bk_histogram_new(
+        app,
+        &(bk_metric_opts){
+            .name = "db_client_operation_duration_seconds",
+            .help = "From asking for a statement to its result, with the wait for a connection.",
+            .labels = {"db_client_connection_pool_name", "db_operation_name"},
+            .series = POOLS * BK__PG_OPERATIONS,
+            .buckets = bounds,
+            .bucket_count = sizeof bounds / sizeof bounds[0],
+        });
+
+    pg->pool->metrics = bk__metrics_of(app);
+    for (enum bk__pg_operation i = 0; i < BK__PG_OPERATIONS; i++)
+        pg->pool->durations[i] =
+            bk_histogram_with(all, BK_LABELS(name, bk_str_of(bk__pg_operation_name(i))));
+}
+
 void bk__pg_measure(bk_app *app, bk_pg *pg)
 {
     static const struct bk__stats_type type = {
@@ -71,4 +96,5 @@ void bk__pg_measure(bk_app *app, bk_pg *pg)
                              .labels = {"db_client_connection_pool_name"},
                          }),
         BK_LABELS(name));
+    measure_durations(app, pg, name);
 }

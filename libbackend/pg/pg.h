@@ -5,6 +5,7 @@
 #define BK_PG_PG_H
 
 #include "pg/conn.h"
+#include "pg/observe.h"
 
 struct bk__pg_opening;
 struct bk__pg_listening;
@@ -20,7 +21,9 @@ struct bk__pg_pool {
     struct bk__list spare_units;        /* bk__pg_unit.link */
     bool stopping;                      /* no more connections */
     uint64_t slow_ns;
-    bk_pg_stats stats; /* without those of the engine */
+    const struct bk__metrics *metrics;          /* the app's */
+    bk_histogram *durations[BK__PG_OPERATIONS]; /* observe.h */
+    bk_pg_stats stats;                          /* without those of the engine */
 };
 
 /* A pool, or one connection of it that a fiber holds. */

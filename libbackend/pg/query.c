@@ -195,7 +195,8 @@ static bk_err run_once(bk_pg *pg, struct bk__pg_work *works, size_t count, unsig
     }
     bool shared = pg->conn == NULL && !mine;
     unsigned send_flags = shared ? BK__PG_SEND_SHARED : 0;
-    if ((flags & BK__PG_RUN_APART) != 0) /* nor does it rely on the Parse of another */
+    /* Nor does it rely on the Parse of another; and what has a comment is parsed each time. */
+    if ((flags & BK__PG_RUN_APART) != 0 || works[0].comment != NULL)
         send_flags |= BK__PG_SEND_APART | BK__PG_SEND_UNNAMED;
     struct bk__pg_unit *unit = bk__pg_send(pg, conn, works, count, send_flags, &first);
     let_go(works, count);
@@ -225,7 +226,7 @@ static bk_err run_once(bk_pg *pg, struct bk__pg_work *works, size_t count, unsig
     return err;
 }
 
-bk_err bk__pg_run(bk_pg *pg, struct bk__pg_work *works, size_t count, unsigned flags)
+static bk_err run(bk_pg *pg, struct bk__pg_work *works, size_t count, unsigned flags)
 {
     bool again;
     bk_err err = run_once(pg, works, count, flags, &again);
@@ -235,6 +236,16 @@ bk_err bk__pg_run(bk_pg *pg, struct bk__pg_work *works, size_t count, unsigned f
         bk_error_clear();
         err = run_once(pg, works, count, flags | BK__PG_RUN_APART, &again);
     }
+    return err;
+}
+
+bk_err bk__pg_run(bk_pg *pg, struct bk__pg_work *works, size_t count, unsigned flags)
+{
+    struct bk__pg_observation seen;
+
+    bk__pg_observe(&seen, pg->pool, works, count);
+    bk_err err = run(pg, works, count, flags);
+    bk__pg_observed(&seen, err);
     return err;
 }
 

@@ -84,13 +84,16 @@ void bk__pg_drop_message(struct bk__pg_out *out, size_t mark)
     out->end = out->start + mark - 5;
 }
 
-void bk__pg_put_parse(struct bk__pg_out *out, const char *statement, const char *sql)
+void bk__pg_put_parse(struct bk__pg_out *out, const char *statement, const char *sql,
+                      const char *comment)
 {
-    size_t name_size = strlen(statement) + 1, sql_size = strlen(sql) + 1;
-    char *at = begin(out, 'P', name_size + sql_size + 2);
+    size_t name_size = strlen(statement) + 1, sql_len = strlen(sql);
+    size_t comment_size = strlen(comment) + 1;
+    char *at = begin(out, 'P', name_size + sql_len + comment_size + 2);
 
     at = put_text(at, statement, name_size);
-    at = put_text(at, sql, sql_size);
+    at = put_text(at, sql, sql_len);
+    at = put_text(at, comment, comment_size);
     bk__pg_set_u16(at, 0); /* no types of parameters */
 }
 

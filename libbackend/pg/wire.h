@@ -72,7 +72,8 @@ struct bk__pg_bind {
 };
 
 /* Each appends one message. Types of parameters are left to the server. */
-void bk__pg_put_parse(struct bk__pg_out *out, const char *statement, const char *sql);
+void bk__pg_put_parse(struct bk__pg_out *out, const char *statement, const char *sql,
+                      const char *comment); /* goes behind the SQL; may be empty */
 void bk__pg_put_describe(struct bk__pg_out *out, const char *statement);
 void bk__pg_put_describe_portal(struct bk__pg_out *out); /* the unnamed one */
 void bk__pg_put_execute(struct bk__pg_out *out);         /* the unnamed portal, all rows */

@@ -104,6 +104,30 @@ static void test_nothing_is_kept_unless_somebody_exports_what_is_sampled(void **
     assert_int_equal(bk__spans_dropped(), 0);
 }
 
+static void test_spans_one_after_another_take_no_more_memory(void **state)
+{
+    (void)state;
+    struct bk__span span;
+    size_t used = 0;
+
+    bk__spans_open(4);
+    for (int i = 0; i < 1000; i++) {
+        bk_span *outer = bk_span_begin("outer", BK_SPAN_INTERNAL);
+        bk_span *inner = bk_span_begin("inner", BK_SPAN_INTERNAL);
+        bk_span_i64(inner, "i", i);
+        bk_span_end(inner, BK_OK);
+        bk_span_end(outer, BK_OK);
+        assert_int_equal(bk__spans_take(&span, 1), 1);
+        assert_int_equal(span.attr_count, 1);
+        assert_int_equal(span.attrs[0].i64, i);
+        assert_int_equal(bk__spans_take(&span, 1), 1);
+        assert_int_equal(span.attr_count, 0);
+        if (i == 0)
+            used = bk_arena_used(&task.arena);
+    }
+    assert_int_equal(bk_arena_used(&task.arena), used);
+}
+
 static void test_outside_a_trace_there_are_no_spans(void **state)
 {
     (void)state;
@@ -176,6 +200,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         SPAN_TEST(test_a_span_stands_in_the_one_around_it),
         SPAN_TEST(test_nothing_is_kept_unless_somebody_exports_what_is_sampled),
+        SPAN_TEST(test_spans_one_after_another_take_no_more_memory),
         SPAN_TEST(test_outside_a_trace_there_are_no_spans),
         SPAN_TEST(test_what_does_not_fit_is_dropped_and_counted),
         SPAN_TEST(test_names_and_attributes_are_bounded),

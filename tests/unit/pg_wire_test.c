@@ -20,8 +20,10 @@ static void test_each_message_has_its_bytes(void **state)
     struct bk__pg_out out = {0};
 
     (void)state;
-    bk__pg_put_parse(&out, "s1", "SELECT 1");
+    bk__pg_put_parse(&out, "s1", "SELECT 1", "");
     assert_sends(&out, "P\0\0\0\x12s1\0SELECT 1\0\0\0");
+    bk__pg_put_parse(&out, "", "SELECT 1", " /*a*/");
+    assert_sends(&out, "P\0\0\0\x16\0SELECT 1 /*a*/\0\0\0");
     bk__pg_put_describe(&out, "s1");
     assert_sends(&out, "D\0\0\0\x08Ss1\0");
     bk__pg_put_describe_portal(&out);
