@@ -68,7 +68,7 @@ class FibersInGdb(unittest.TestCase):
         self.assertRegex(text, r"loop 0x\w+ of thread 1: 6 fibers")
         self.assertRegex(text, r"0x\w+  running +stopper +-\n")
         self.assertRegex(text, r"0x\w+  parked +reader +/articles/\{id\}\n")
-        self.assertRegex(text, r"0x\w+  parked +sleeper +- +until \+(2999\d|30000) ms, deadline \+(5999\d|60000) ms\n")
+        self.assertRegex(text, r"0x\w+  parked +sleeper +- +until \+(29\d{3}|30000) ms, deadline \+(59\d{3}|60000) ms\n")
 
     def test_stacks_of_a_live_process(self):
         self.check_stacks(self.stop("bk fibers bt"))
