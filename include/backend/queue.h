@@ -97,12 +97,14 @@ typedef struct bk_job_opts {
 
 /** Settings of a queue. */
 typedef struct bk_queue_opts {
-    const char *name;   /**< Not empty, no ':'. Copied. */
-    bk_redis   *redis;  /**< Where it lies. Not NULL. */
-    const char *prefix; /**< Of its keys. Copied. Default "bull". In a Cluster: "{bull}". */
-    bk_job_opts job;    /**< Defaults of its jobs; `id` and `dedup` do not count. */
-    uint32_t    events; /**< Newest events that Redis keeps, about, of a queue that has no such
-                             setting yet. Default 10,000. */
+    const char *name;    /**< Not empty, no ':'. Copied. */
+    bk_redis   *redis;   /**< Where it lies. Not NULL. */
+    const char *prefix;  /**< Of its keys. Copied. Default "bull". In a Cluster: "{bull}". */
+    bk_job_opts job;     /**< Defaults of its jobs; `id` and `dedup` do not count. */
+    uint32_t    events;  /**< Newest events that Redis keeps, about, of a queue that has no such
+                              setting yet. Default 10,000. */
+    uint32_t metrics_ms; /**< How often it is asked for its depth, where metrics are served
+                              (backend/metrics.h). Default 5,000; BK_UNLIMITED: never. */
 } bk_queue_opts;
 
 /** Declares a queue of @p app, before the app runs. Freed with the app. Wrong settings stop the

@@ -12,7 +12,7 @@
 #include "core/assert.h"
 #include "core/metrics.h"
 
-#define SERIES 16 /* of a metric: objects, and their second label */
+#define SERIES 16 /* where the type says nothing */
 
 /* One object's metrics, as its sampler has them. Freed with the registry, by its first member. */
 struct sampled {
@@ -71,7 +71,7 @@ static bk_metric_opts opts_of(const struct bk__stats_type *type, const struct bk
         .name = stat->name,
         .help = stat->help,
         .labels = {type->label, stat->label},
-        .series = SERIES,
+        .series = type->series != 0 ? type->series : SERIES,
         .policy = is_counter(stat) ? BK_GAUGE_SUM : type->policy,
     };
 }

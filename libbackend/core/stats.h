@@ -36,6 +36,7 @@ struct bk__stats_type {
     size_t count;
     void (*read)(const void *object, void *out); /* fills the struct */
     bk_gauge_policy policy; /* of its gauges: for what all workers see alike, BK_GAUGE_MAX */
+    uint32_t series;        /* of each metric: objects, and their second label; 0: 16 */
 };
 
 #define BK__STATS_BYTES 512 /* of the struct, at most */

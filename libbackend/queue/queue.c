@@ -62,6 +62,7 @@ bk_queue *bk_queue_new(bk_app *app, const bk_queue_opts *opts)
     queue->base = bk_str_at(base, len);
     bk__producer_init(queue);
     bk_app_part(app, &part, queue);
+    bk__queue_measure(queue, opts->metrics_ms);
     return queue;
 }
 

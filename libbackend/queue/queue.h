@@ -84,4 +84,10 @@ void bk__producer_fini(bk_queue *queue);
 /* Milliseconds since 1970. */
 int64_t bk__queue_now(void);
 
+/* --- meter.c -------------------------------------------------------------------------------------- */
+
+/* Has Redis asked for the depth of @p queue, where metrics are served. @p every_ms: 0 for the
+ * default; BK_UNLIMITED: never. */
+void bk__queue_measure(bk_queue *queue, uint32_t every_ms);
+
 #endif

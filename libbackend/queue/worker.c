@@ -556,6 +556,7 @@ bk_worker *bk_worker_new(bk_app *app, bk_queue *queue, const bk_worker_opts *opt
     worker->pump.fn = on_pump;
     worker->wake.fn = on_alarm;
     bk_app_part(app, &part, worker);
+    bk__worker_measure(worker);
     return worker;
 }
 

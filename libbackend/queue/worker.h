@@ -172,6 +172,11 @@ BK_YIELDS bool bk__group_is_full(bk_job *job);
  */
 BK_YIELDS bk_err bk__worker_check_redis(const bk_worker *worker);
 
+/* --- meter.c -------------------------------------------------------------------------------------- */
+
+/* Has what @p worker counts shown as metrics. */
+void bk__worker_measure(const bk_worker *worker);
+
 /* --- outcome.c ------------------------------------------------------------------------------------ */
 
 /* Reads stored options; what is odd in them is as if it were not there. */

@@ -24,6 +24,7 @@ struct shop {
     bk_cache *cache;
     bk_counter *orders;
     bk_health *health;
+    bk_queue *mails, *reports; /* nobody works at mails */
 };
 
 static bk_app *app;
@@ -62,6 +63,30 @@ static bk_err order(bk_req *req, bk_res *res) /* POST /orders/{channel} */
     return bk_res_empty(res);
 }
 
+static bk_err mail(bk_req *req, bk_res *res) /* POST /mails */
+{
+    const struct shop *shop = bk_app_data(app);
+
+    (void)req;
+    BK_TRY(bk_jobs_add_json(shop->mails, "send", BK_LIT("{}"), NULL, NULL));
+    return bk_res_empty(res);
+}
+
+static bk_err report(bk_req *req, bk_res *res) /* POST /reports/{how} */
+{
+    const struct shop *shop = bk_app_data(app);
+    const char *how = bk_arena_cstr(bk_req_arena(req), bk_req_param(req, "how"));
+
+    BK_TRY(bk_jobs_add_json(shop->reports, how, BK_LIT("{}"), NULL, NULL));
+    return bk_res_empty(res);
+}
+
+static bk_err make_report(bk_job *job, void *data)
+{
+    (void)data;
+    return bk_str_eq(bk_job_name(job), BK_LIT("badly")) ? bk_fail(BK_EIO, "no paper") : BK_OK;
+}
+
 static bk_err leave(bk_req *req, bk_res *res) /* POST /leave */
 {
     const struct shop *shop = bk_app_data(app);
@@ -89,10 +114,17 @@ static void declare(struct shop *shop)
     shop->health = bk_health_new(app, NULL);
     bk_health_add_pg(shop->health, shop->db, NULL);
     bk_health_add_redis(shop->health, redis, &(bk_health_opts){.optional = true});
+    shop->mails =
+        bk_queue_new(app, &(bk_queue_opts){.name = "mails", .redis = redis, .metrics_ms = 100});
+    shop->reports =
+        bk_queue_new(app, &(bk_queue_opts){.name = "reports", .redis = redis, .metrics_ms = 100});
+    bk_worker_on(bk_worker_new(app, shop->reports, NULL), NULL, make_report, NULL);
     bk_metrics_serve(app, NULL, NULL);
     bk_get(root, "/pid", who);
     bk_get(root, "/items/{id}", item);
     bk_post(root, "/orders/{channel}", order);
+    bk_post(root, "/mails", mail);
+    bk_post(root, "/reports/{how}", report);
     bk_post(root, "/leave", leave);
 }
 

@@ -21,8 +21,9 @@ import redis
 SERVER = os.path.join(os.environ["BUILD_ROOT"], "tests", "integration", "metrics_server")
 PATIENCE_S = 60
 
-# promtool wants no gauge to end with _count; OpenTelemetry gives one that name.
-KNOWN = ['db_client_connection_count non-histogram and non-summary metrics should not have "_count" suffix']
+# promtool wants no gauge to end with _count; OpenTelemetry and BullMQ have such names.
+GAUGES = ("db_client_connection_count", "bullmq_job_count")
+KNOWN = [f'{name} non-histogram and non-summary metrics should not have "_count" suffix' for name in GAUGES]
 
 
 def until(holds, what):
@@ -132,7 +133,7 @@ def test_promtool_has_nothing_against_it(service):
     for name in ("http_server_request_duration_seconds", "http_server_active_requests", "db_client_connection_count",
                  "cache_requests_total", "process_cpu_seconds_total", "process_resident_memory_bytes",
                  "process_open_fds", "process_max_fds", "process_start_time_seconds", "eventloop_lag_seconds",
-                 "worker_restarts_total", "redis_client_commands_total"):
+                 "worker_restarts_total", "redis_client_commands_total", "bullmq_job_count", "bullmq_job_completed_total"):
         assert f"# TYPE {name} " in text, name
 
 
@@ -146,6 +147,44 @@ def test_either_worker_answers_for_both(service):
     labels = until(lambda: (v := service.values()) and 'fibers{worker="0"}' in v and 'fibers{worker="1"}' in v and v,
                    "both workers' fibers")
     assert 'workers{role="web",state="ready"}' in labels
+
+
+def test_jobs_are_counted_once_though_both_workers_ask(service):
+    def count(queue, state):
+        return service.values().get(f'bullmq_job_count{{queue="{queue}",state="{state}"}}')
+    for _ in range(3):
+        assert service.send("/mails", "POST")[0] == 204
+        assert service.send("/reports/well", "POST")[0] == 204
+    for _ in range(2):
+        assert service.send("/reports/badly", "POST")[0] == 204
+    until(lambda: count("mails", "waiting") == 3, "three mails")
+    until(lambda: (count("reports", "completed"), count("reports", "failed")) == (3, 2), "the ends of five reports")
+    values = until(lambda: (v := service.values()) and v['bullmq_job_failed_total{queue="reports"}'] == 2 and v, "two")
+    assert values['bullmq_job_completed_total{queue="reports"}'] == 3
+    assert values['bullmq_job_completed_total{queue="mails"}'] == 0
+    assert values['bullmq_queue_paused{queue="mails"}'] == 0
+
+
+def test_the_age_of_the_oldest_job_is_since_it_could_run(service, cache):
+    now = int(time.time() * 1000)
+
+    def age_like(seconds):
+        name = 'bullmq_job_oldest_waiting_seconds{queue="mails"}'
+        until(lambda: seconds <= service.values()[name] < seconds + PATIENCE_S, f"an age of {seconds} s")
+    cache.cli("DEL", "bull:mails:wait")
+    age_like(0)
+    cache.cli("HSET", "bull:mails:1", "timestamp", now - 9000_000, "opts", "{}")
+    cache.cli("LPUSH", "bull:mails:wait", 1)
+    age_like(9000)
+    cache.cli("HSET", "bull:mails:1", "opts", json.dumps({"delay": 8000_000}))  # it was due later
+    age_like(1000)
+    cache.cli("HSET", "bull:mails:1", "processedOn", now - 500_000)  # and has been begun
+    age_like(500)
+    cache.cli("HSET", "bull:mails:2", "timestamp", now - 7000_000, "opts", "no JSON")  # the first of the last priority
+    cache.cli("ZADD", "bull:mails:prioritized", 1 * 2**32, 3, 7 * 2**32 + 1, 2, 7 * 2**32 + 2, 3)
+    age_like(7000)
+    cache.cli("DEL", "bull:mails:wait", "bull:mails:prioritized")
+    age_like(0)
 
 
 def test_labels_from_clients_are_bounded(service):
@@ -181,7 +220,7 @@ def test_nothing_counted_is_lost_with_a_worker(service):
         now = service.values()
         assert now["worker_restarts_total"] == before["worker_restarts_total"] + killed
         for name, value in before.items():
-            if re.search(r"_(total|count|bucket)\b", name) and "db_client_connection_count" not in name:
+            if re.search(r"_(total|count|bucket)\b", name) and not name.startswith(GAUGES):
                 assert now[name] >= value, f"{name} went from {value} to {now[name]}"
 
 
@@ -205,8 +244,11 @@ def test_a_dead_cache_only_degrades(service, cache):
     cache.kill()
     status, body = until(lambda: (got := service.health("/readyz"))[1]["status"] == "degraded" and got, "degradation")
     assert (status, body["checks"]) == (200, {"pg": {"status": "ok"}, "redis": {"status": "error"}})
+    depth = 'bullmq_job_count{queue="mails",state="waiting"}'
+    until(lambda: depth not in service.values(), "the end of what is not known any more")
     cache.start()
     until(lambda: service.health("/readyz")[1]["status"] == "ok", "recovery")
+    until(lambda: depth in service.values(), "the depth of a queue")
 
 
 def test_one_worker_is_taken_out(service):
