@@ -65,6 +65,7 @@ BK_YIELDS static bk_err add(bk_pg *tx, bk_outbox *outbox, const bk_queue *queue,
         opts.id = entry;
     own.opts = &opts;
     BK_TRY(bk__new_job_make(queue, &own, arena, &job));
+    bk__new_job_set_i64(&job, BK__OUTBOX_EVENTS, queue->events);
     BK_TRY(bk_pg_exec(tx, outbox->insert,
                       BK_ARGS(bk_text(entry), bk_text(queue->base), bk_text(job.name),
                               bk_text(job.data), bk_text(job.opts), bk_text(pairs_as_json(&job))),

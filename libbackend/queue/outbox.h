@@ -8,6 +8,9 @@
 
 #include "fiber/fiber.h"
 
+/* The one pair of an entry that is not for its job: bk_queue_opts.events of its queue. */
+#define BK__OUTBOX_EVENTS BK_LIT("events")
+
 struct bk_outbox {
     bk_app *app;
     bk_outbox_opts opts;                         /* defaults filled in */

@@ -26,7 +26,7 @@
 enum {
     MOVED_MS = 10 * 60 * 1000, /* how long a note stays when the commit is known */
     FAILED_MS = 1000,
-    EVENTS = 10000
+    EVENTS = 10000 /* of a queue whose entries do not say */
 };
 
 struct entry {
@@ -45,8 +45,15 @@ struct step {
 
 /* --- to Redis --------------------------------------------------------------------------------- */
 
+static bk_err damaged(const bk_outbox *outbox, const struct entry *entry)
+{
+    return bk_fail(BK_EINTERNAL, "entry %.*s of %s is damaged", BK_PRI(entry->entry),
+                   outbox->table);
+}
+
+/* @p events: what the entry says of its queue; untouched where it does not. */
 static bk_err read_entry(const bk_outbox *outbox, const struct entry *entry, bk_arena *arena,
-                         struct bk__new_job *job)
+                         struct bk__new_job *job, int64_t *events)
 {
     bk_json *pairs;
 
@@ -58,9 +65,11 @@ static bk_err read_entry(const bk_outbox *outbox, const struct entry *entry, bk_
         bk_str name = bk_json_str(it);
         it = bk_json_next(it);
         if (it == NULL)
-            return bk_fail(BK_EINTERNAL, "entry %.*s of %s is damaged", BK_PRI(entry->entry),
-                           outbox->table);
-        bk__new_job_set(job, name, bk_json_str(it));
+            return damaged(outbox, entry);
+        if (!bk_str_eq(name, BK__OUTBOX_EVENTS))
+            bk__new_job_set(job, name, bk_json_str(it));
+        else if (bk_str_to_i64(bk_json_str(it), events) != BK_OK)
+            return damaged(outbox, entry);
         it = bk_json_next(it);
     }
     bk__new_job_set(job, BK_LIT("relayed"), entry->entry);
@@ -73,6 +82,7 @@ static bk_err read_entry(const bk_outbox *outbox, const struct entry *entry, bk_
 BK_YIELDS static bk_err move(struct step *step, bk_str base, struct bk__argv *argv)
 {
     bk_arena *arena = bk_fiber_arena();
+    int64_t events = EVENTS;
     size_t count = 0;
     bk_reply reply;
 
@@ -80,16 +90,17 @@ BK_YIELDS static bk_err move(struct step *step, bk_str base, struct bk__argv *ar
     bk__argv_push_i64(argv, bk__queue_now());
     size_t at = argv->count;
     bk__argv_push_i64(argv, 0);
-    bk__argv_push_i64(argv, EVENTS);
+    bk__argv_push_i64(argv, events);
     for (size_t i = 0; i < step->count; i++) {
         struct bk__new_job job;
         if (!bk_str_eq(step->entries[i].queue, base))
             continue;
-        BK_TRY(read_entry(step->outbox, &step->entries[i], arena, &job));
+        BK_TRY(read_entry(step->outbox, &step->entries[i], arena, &job, &events));
         bk__new_job_push(argv, &job);
         count++;
     }
     bk__argv_set_i64(argv, at, (int64_t)count);
+    bk__argv_set_i64(argv, at + 1, events);
     BK_TRY(bk__script_run(step->outbox->opts.redis, &bk__script_add, argv, &reply));
     if (reply.type != BK_REPLY_ARRAY || reply.count != count)
         return bk_fail(BK_EINTERNAL, "outbox: the script gave another answer than ids");

@@ -148,6 +148,81 @@ static void test_what_is_rolled_back_is_not_added(void **state)
     bk_app_free(app);
 }
 
+static bk_err add_one(bk_pg *tx, void *data)
+{
+    struct other *other = data;
+
+    return bk_jobs_add_tx_json(tx, other->outbox, other->queue, "x", BK_LIT("1"),
+                               &(bk_job_opts){.id = BK_LIT("own")}, NULL);
+}
+
+static bk_err add_directly(void *data)
+{
+    const struct other *other = data;
+
+    return bk_jobs_add_json(other->queue, "x", BK_LIT("1"), &(bk_job_opts){.id = BK_LIT("own")},
+                            NULL);
+}
+
+static bk_err add_and_wait(void *data)
+{
+    struct other *other = data;
+    bk_outbox_stats stats = {0};
+
+    BK_TRY(bk_pg_tx(other->db, add_one, other));
+    for (int ms = 0; ms < PATIENCE_MS && stats.moved == 0; ms += 5) {
+        bk_outbox_get_stats(other->outbox, &stats);
+        BK_TRY(bk_sleep_ms(5));
+    }
+    return stats.moved == 1 ? BK_OK : bk_fail(BK_ETIMEDOUT, "it was not moved");
+}
+
+/* Adds a job to the queue @p name, which has settings of its own. */
+static void add_to_one_with_opts(const char *name, bool by_outbox)
+{
+    struct other other = {0};
+    bk_app *app = bk_app_new(NULL);
+    bk_redis *redis = bk_redis_new(app, &(bk_redis_opts){.url = bk_str_of(server.url)});
+    bk_queue_opts opts = {
+        .name = name,
+        .redis = redis,
+        .events = 77,
+        .job = {.attempts = 4, .delay_ms = 60000, .keep_logs = 5},
+    };
+
+    other.db = bk_pg_new(app, &(bk_pg_opts){.url = bk_str_of(database.socket_url)});
+    other.outbox = bk_outbox_new(
+        app, &(bk_outbox_opts){.db = other.db, .redis = redis, .table = "queue_opts_outbox"});
+    other.queue = bk_queue_new(app, &opts);
+    bk_test *test = bk_test_new(app, NULL);
+    assert_int_equal(bk_test_run(test, by_outbox ? add_and_wait : add_directly, &other), BK_OK);
+    bk_test_free(test);
+    bk_app_free(app);
+}
+
+static void test_an_outbox_keeps_to_the_settings_of_the_queue(void **state)
+{
+    char key[2][40];
+    char *told[2][2];
+
+    (void)state;
+    for (int by_outbox = 0; by_outbox < 2; by_outbox++) {
+        const char *name = by_outbox ? "moved" : "direct";
+        add_to_one_with_opts(name, by_outbox);
+        snprintf(key[0], sizeof key[0], "bull:%s:meta", name);
+        snprintf(key[1], sizeof key[1], "bull:%s:own", name);
+        told[by_outbox][0] = strdup(redis_cli(&server, "HGET", key[0], "opts.maxLenEvents"));
+        told[by_outbox][1] = strdup(redis_cli(&server, "HGET", key[1], "opts"));
+    }
+    assert_string_equal(told[0][0], "77");
+    assert_non_null(strstr(told[0][1], "60000"));
+    for (int i = 0; i < 2; i++) {
+        assert_string_equal(told[0][i], told[1][i]);
+        free(told[0][i]);
+        free(told[1][i]);
+    }
+}
+
 static int start_servers(void **state)
 {
     (void)state;
@@ -170,6 +245,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_the_guide_does_what_it_says),
         cmocka_unit_test(test_what_is_rolled_back_is_not_added),
+        cmocka_unit_test(test_an_outbox_keeps_to_the_settings_of_the_queue),
     };
 
     return cmocka_run_group_tests_name("jobs_guide", tests, start_servers, stop_servers);
