@@ -8,12 +8,15 @@ local function emit(at, ...)
 end
 
 -- There may be work: wakes one worker, unless none may take a job.
-local function wake(at)
-  local meta = call('HMGET', at .. 'meta', 'paused', 'concurrency')
-  if meta[1] or (meta[2] and call('LLEN', at .. 'active') >= tonumber(meta[2])) then
+local function wake_unless(at, paused, concurrency)
+  if paused or (concurrency and call('LLEN', at .. 'active') >= tonumber(concurrency)) then
     return
   end
   call('ZADD', at .. 'marker', 0, '0')
+end
+
+local function wake(at)
+  wake_unless(at, unpack(call('HMGET', at .. 'meta', 'paused', 'concurrency')))
 end
 
 -- Tells a worker when the first delayed job is due.

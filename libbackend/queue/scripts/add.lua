@@ -13,8 +13,10 @@
 local now = tonumber(ARGV[1])
 local count = tonumber(ARGV[2])
 local events, meta = base .. 'events', base .. 'meta'
+local known = call('HMGET', meta, 'opts.maxLenEvents', 'paused', 'concurrency')
+local length = known[1]
 local fresh, out = {}, {}
-local relays = false
+local relays, is_trimmed = false, false
 
 -- The job that has the id already, or nothing when `id` is the owner now.
 local function owner_of(dedup_id, id, job)
@@ -103,7 +105,15 @@ local function add_other(id, job)
   return id
 end
 
-local length = call('HGET', meta, 'opts.maxLenEvents')
+-- What is ready with an id of its own gets its place at the end of a row.
+local function place_fresh()
+  if #fresh ~= 0 then
+    call('LPUSH', base .. 'wait', unpack(fresh))
+    wake_unless(base, known[2], known[3])
+    fresh = {}
+  end
+end
+
 if not length then
   length = ARGV[3]
   call('HSET', meta, 'opts.maxLenEvents', length)
@@ -118,7 +128,12 @@ for n = 1, count do
   if pairs_left == 0 then
     call('HSET', base .. id, 'name', name, 'data', data, 'opts', opts, 'timestamp', now, 'delay', 0, 'priority', 0)
     call('XADD', events, '*', 'event', 'added', 'jobId', id, 'name', name)
-    call('XADD', events, '*', 'event', 'waiting', 'jobId', id)
+    if n == count then
+      call('XADD', events, 'MAXLEN', '~', length, '*', 'event', 'waiting', 'jobId', id)
+      is_trimmed = true
+    else
+      call('XADD', events, '*', 'event', 'waiting', 'jobId', id)
+    end
     fresh[#fresh + 1] = id
     out[n] = id
   else
@@ -127,20 +142,15 @@ for n = 1, count do
       job[ARGV[at]] = ARGV[at + 1]
       at = at + 2
     end
-    if #fresh ~= 0 then
-      call('LPUSH', base .. 'wait', unpack(fresh))
-      wake(base)
-      fresh = {}
-    end
+    place_fresh()
     out[n] = add_other(id, job)
   end
 end
-if #fresh ~= 0 then
-  call('LPUSH', base .. 'wait', unpack(fresh))
-  wake(base)
-end
+place_fresh()
 if relays then
   call('ZREMRANGEBYSCORE', base .. 'bk:relayed', '-inf', now)
 end
-call('XTRIM', events, 'MAXLEN', '~', length)
+if not is_trimmed then
+  call('XTRIM', events, 'MAXLEN', '~', length)
+end
 return out
