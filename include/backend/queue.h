@@ -99,7 +99,8 @@ typedef struct bk_job_opts {
 typedef struct bk_queue_opts {
     const char *name;    /**< Not empty, no ':'. Copied. */
     bk_redis   *redis;   /**< Where it lies. Not NULL. */
-    const char *prefix;  /**< Of its keys. Copied. Default "bull". In a Cluster: "{bull}". */
+    const char *prefix;  /**< Of its keys. Copied. Default "bull". In a Cluster: "{bull}", or
+                             another hash tag, which may also be in the name. */
     bk_job_opts job;     /**< Defaults of its jobs; `id` and `dedup` do not count. */
     uint32_t    events;  /**< Newest events that Redis keeps, about, of a queue that has no such
                               setting yet. Default 10,000. */

@@ -53,11 +53,9 @@ static void unblock(struct bk__blocker *blocker)
     char id[BK__I64_TEXT];
     bk_str words[] = {
         BK_LIT("CLIENT"), BK_LIT("UNBLOCK"), {id, bk__i64_text(blocker->client_id, id)}};
-    struct bk__redis_link *link = bk__redis_link_for(blocker->hub->redis, words, 3);
 
     blocker->again = false;
-    if (link == NULL || bk__redis_link_send(link, words, 3, NULL) != BK_OK)
-        bk_error_clear(); /* it wakes up by itself before long */
+    bk__hub_tell(blocker->hub, words, 3); /* if not, it wakes up by itself before long */
 }
 
 static void on_id(struct bk__redis_call *call, bk_err err)
@@ -75,10 +73,8 @@ static void on_id(struct bk__redis_call *call, bk_err err)
 static void put_marker_back(struct bk__blocker *blocker, bk_str key, bk_str score, bk_str member)
 {
     bk_str words[] = {BK_LIT("ZADD"), key, score, member};
-    struct bk__redis_link *link = bk__redis_link_for(blocker->hub->redis, words, 4);
 
-    if (link == NULL || bk__redis_link_send(link, words, 4, NULL) != BK_OK)
-        bk_error_clear();
+    bk__hub_tell(blocker->hub, words, 4);
 }
 
 /* @p reply: the key, the member, its score. */
@@ -109,7 +105,7 @@ static void on_pop(struct bk__redis_call *call, bk_err err)
     blocker->client_id = 0;
     blocker->again = false;
     if (err != BK_OK || reply->type == BK_REPLY_ERROR) {
-        if (err == BK_OK)
+        if (err == BK_OK && !bk__hub_learn(blocker->redis, reply->str))
             bk_warn("queue.not_blocked", bk_kv_cstr("name", blocker->name),
                     bk_kv_str("why", reply->str));
         bk__timer_set(blocker->loop, &blocker->retry, blocker->loop->clock.now_ms + RETRY_MS);

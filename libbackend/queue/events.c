@@ -217,9 +217,7 @@ static void interrupt(struct bk__event_reader *reader)
         return;
     }
     reader->again = false;
-    struct bk__redis_link *link = bk__redis_link_for(reader->hub->redis, words, 3);
-    if (link == NULL || bk__redis_link_send(link, words, 3, NULL) != BK_OK)
-        bk_error_clear(); /* it wakes up by itself before long */
+    bk__hub_tell(reader->hub, words, 3); /* if not, it wakes up by itself before long */
 }
 
 static void on_id(struct bk__redis_call *call, bk_err err)
@@ -266,7 +264,7 @@ static void on_read(struct bk__redis_call *call, bk_err err)
     reader->client_id = 0;
     reader->again = false;
     if (err != BK_OK || reply->type == BK_REPLY_ERROR) {
-        if (err == BK_OK)
+        if (err == BK_OK && !bk__hub_learn(reader->redis, reply->str))
             bk_warn("queue.events_not_read", bk_kv_cstr("name", reader->name),
                     bk_kv_str("why", reply->str));
         retry_later(reader);

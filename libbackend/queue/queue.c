@@ -12,6 +12,8 @@
 
 #include "core/assert.h"
 #include "queue/hub.h"
+#include "redis/redis.h"
+#include "redis/slots.h"
 
 enum {
     EVENTS_DEFAULT = 10000
@@ -41,6 +43,16 @@ static void check(const bk_queue_opts *opts)
         bk__setup_error("bk_queue_opts", 0, "%.*s", BK_PRI(bk_error_chain()->message));
 }
 
+/* A script may only touch keys of one slot. */
+static void check_place(const bk_queue *queue)
+{
+    if (queue->redis->target->kind == BK__REDIS_CLUSTER && !bk__redis_tag_of(queue->base, NULL))
+        bk__setup_error("bk_queue_opts", 0,
+                        "queue %s lies in a Redis Cluster, where its keys need a hash tag to be "
+                        "together: give it the prefix \"{%s}\", here and in all that use it",
+                        queue->name, queue->prefix);
+}
+
 bk_queue *bk_queue_new(bk_app *app, const bk_queue_opts *opts)
 {
     bk_queue *queue = calloc(1, sizeof *queue);
@@ -50,7 +62,6 @@ bk_queue *bk_queue_new(bk_app *app, const bk_queue_opts *opts)
     check(opts);
     queue->app = app;
     queue->redis = opts->redis;
-    queue->hub = bk__hub_of(app, opts->redis);
     queue->job = opts->job;
     queue->events = opts->events != 0 ? opts->events : EVENTS_DEFAULT;
     queue->name = strdup(opts->name);
@@ -60,6 +71,8 @@ bk_queue *bk_queue_new(bk_app *app, const bk_queue_opts *opts)
     bk_assert(queue->name != NULL && queue->prefix != NULL && base != NULL);
     snprintf(base, len + 1, "%s:%s:", prefix, opts->name);
     queue->base = bk_str_at(base, len);
+    check_place(queue);
+    queue->hub = bk__hub_of(app, opts->redis, queue->base);
     bk__producer_init(queue);
     bk_app_part(app, &part, queue);
     bk__queue_measure(queue, opts->metrics_ms);

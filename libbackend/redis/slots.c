@@ -28,16 +28,24 @@ static uint16_t crc16(bk_str bytes)
     return crc;
 }
 
-uint16_t bk__redis_slot_of(bk_str key)
+bool bk__redis_tag_of(bk_str key, bk_str *tag)
 {
     const char *open = key.len != 0 ? memchr(key.ptr, '{', key.len) : NULL;
 
-    if (open != NULL) {
-        size_t left = key.len - (size_t)(open + 1 - key.ptr);
-        const char *close = left != 0 ? memchr(open + 1, '}', left) : NULL;
-        if (close != NULL && close != open + 1)
-            key = bk_str_at(open + 1, (size_t)(close - open - 1));
-    }
+    if (open == NULL)
+        return false;
+    size_t left = key.len - (size_t)(open + 1 - key.ptr);
+    const char *close = left != 0 ? memchr(open + 1, '}', left) : NULL;
+    if (close == NULL || close == open + 1)
+        return false;
+    if (tag != NULL)
+        *tag = bk_str_at(open + 1, (size_t)(close - open - 1));
+    return true;
+}
+
+uint16_t bk__redis_slot_of(bk_str key)
+{
+    (void)bk__redis_tag_of(key, &key);
     return crc16(key) % BK__REDIS_SLOTS;
 }
 

@@ -10,6 +10,10 @@
 
 #define BK__REDIS_SLOTS 16384
 
+/* Whether a key has a hash tag, "{...}": only that decides its slot then. @p tag  Receives what is
+ * within; may be NULL. */
+bool bk__redis_tag_of(bk_str key, bk_str *tag);
+
 /* The slot of a key, or of its hash tag where it has one. */
 uint16_t bk__redis_slot_of(bk_str key);
 

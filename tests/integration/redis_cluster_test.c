@@ -1,4 +1,4 @@
-/* A Redis Cluster of the test's own: three masters, and a replica of the first. */
+/* Commands, batches, scripts and the feed on a Redis Cluster, while slots move and masters die. */
 #include <stdarg.h>
 #include <stddef.h>
 #include <stdint.h>
@@ -12,79 +12,30 @@
 #include <backend/lock.h>
 #include <backend/testing.h>
 
-#include "harness/redis.h"
 #include "harness/redis_app.h"
+#include "harness/redis_cluster.h"
 #include "redis/feed.h"
 #include "redis/slots.h"
 
-enum {
-    MASTERS = 3,
-    NODES = 4 /* the last is the replica */
-};
-
-static struct redis nodes[NODES];
-static char ids[NODES][48], ports[NODES][8], bus_ports[NODES][8];
-static char url[128];
-
-/* --- the cluster ------------------------------------------------------------------------------ */
-
-static void wait_for(struct redis *node, const char *const *words, const char *answer)
-{
-    for (int i = 0; strncmp(redis_cli_words(node, words), answer, strlen(answer)) != 0; i++) {
-        if (i == 500)
-            fail_msg("%s never says %s, but %s", words[0], answer, node->answer);
-        usleep(20000);
-    }
-}
-
-#define wait_for(node, answer, ...) wait_for(node, (const char *const[]){__VA_ARGS__, NULL}, answer)
-
-static void start_node(int i)
-{
-    snprintf(bus_ports[i], sizeof bus_ports[i], "%d", redis_free_port());
-    nodes[i] = redis_start("--cluster-enabled", "yes", "--cluster-port", bus_ports[i],
-                           "--cluster-node-timeout", "1000", "--repl-diskless-sync-delay", "0",
-                           "--cluster-replica-validity-factor", "0");
-    snprintf(ports[i], sizeof ports[i], "%d", nodes[i].port);
-    snprintf(ids[i], sizeof ids[i], "%s", redis_cli(&nodes[i], "CLUSTER", "MYID"));
-}
+static struct redis_cluster cluster;
 
 static int set_up(void **state)
 {
-    static const char *const ranges[MASTERS][2] = {
-        {"0", "5460"}, {"5461", "10922"}, {"10923", "16383"}};
-    static const char *const epochs[MASTERS] = {"1", "2", "3"};
-
     (void)state;
-    for (int i = 0; i < NODES; i++)
-        start_node(i);
-    for (int i = 0; i < MASTERS; i++) {
-        redis_cli(&nodes[i], "CLUSTER", "SET-CONFIG-EPOCH", epochs[i]);
-        assert_string_equal(
-            redis_cli(&nodes[i], "CLUSTER", "ADDSLOTSRANGE", ranges[i][0], ranges[i][1]), "OK");
-    }
-    for (int i = 1; i < NODES; i++)
-        redis_cli(&nodes[0], "CLUSTER", "MEET", "127.0.0.1", ports[i], bus_ports[i]);
-    for (int i = 0; i < MASTERS; i++)
-        wait_for(&nodes[i], "cluster_state:ok", "CLUSTER", "INFO");
-    wait_for(&nodes[3], "OK", "CLUSTER", "REPLICATE", ids[0]);
-    wait_for(&nodes[0], "1", "WAIT", "1", "100");
-    snprintf(url, sizeof url, "redis+cluster://127.0.0.1:%d,127.0.0.1:%d", nodes[0].port,
-             nodes[1].port);
+    redis_cluster_start(&cluster);
     return 0;
 }
 
 static int tear_down(void **state)
 {
     (void)state;
-    for (int i = 0; i < NODES; i++)
-        redis_stop(&nodes[i]);
+    redis_cluster_stop(&cluster);
     return 0;
 }
 
 static void run_alone(bk_err (*fn)(void *data))
 {
-    redis_app_run(url, fn);
+    redis_app_run(cluster.url, fn);
 }
 
 static bk_redis_stats stats_of(const bk_redis *redis)
@@ -94,9 +45,6 @@ static bk_redis_stats stats_of(const bk_redis *redis)
     bk_redis_get_stats(redis, &stats);
     return stats;
 }
-
-/* Keys of slots 3339, 7466 and 11593: one of each master. */
-static const bk_str of_each[MASTERS] = {{"wc", 2}, {"wb", 2}, {"wa", 2}};
 
 /* --- commands --------------------------------------------------------------------------------- */
 
@@ -113,7 +61,7 @@ static bk_err spread(void *data)
     }
     assert_int_equal(stats_of(redis).redirects, 0);
     for (int i = 0; i < MASTERS; i++)
-        assert_true(atoi(redis_cli(&nodes[i], "DBSIZE")) > 50);
+        assert_true(atoi(redis_cli(&cluster.nodes[i], "DBSIZE")) > 50);
     BK_TRY(bk_redis_run(redis, "PING", BK_NO_ARGS, NULL)); /* any node will do */
     assert_int_equal(bk_redis_run(redis, "MSET a 1 b 2", BK_NO_ARGS, NULL), BK_EINTERNAL);
     assert_string_equal(bk_redis_error_code(), "CROSSSLOT");
@@ -134,7 +82,8 @@ static bk_err several(void *data)
     bk_reply replies[3], reply;
 
     for (int64_t i = 0; i < 3; i++)
-        bk_redis_batch_add(batch, "SET $1 $2", BK_ARGS(bk_text(of_each[i]), bk_i64(i)),
+        bk_redis_batch_add(batch, "SET $1 $2",
+                           BK_ARGS(bk_text(bk_str_of(redis_cluster_of_each[i])), bk_i64(i)),
                            &replies[i]);
     BK_TRY(bk_redis_batch_run(batch));
     for (int i = 0; i < 3; i++)
@@ -149,7 +98,8 @@ static bk_err several(void *data)
     bk_error_clear();
     for (int i = 0; i < 3; i++) { /* each node learns the script */
         BK_TRY(bk_redis_eval(redis, "return redis.call('GET', KEYS[1]) + ARGV[1]",
-                             BK_ARGS(bk_text(of_each[i])), BK_ARGS(bk_i64(10)), &reply));
+                             BK_ARGS(bk_text(bk_str_of(redis_cluster_of_each[i]))),
+                             BK_ARGS(bk_i64(10)), &reply));
         assert_int_equal(reply.i64, 10 + i);
     }
     bk_lock lock;
@@ -182,22 +132,25 @@ static void movers(int *from, int *to)
 
 static void begin_to_move(int from, int to)
 {
-    assert_string_equal(
-        redis_cli(&nodes[to], "CLUSTER", "SETSLOT", slot_text, "IMPORTING", ids[from]), "OK");
-    assert_string_equal(
-        redis_cli(&nodes[from], "CLUSTER", "SETSLOT", slot_text, "MIGRATING", ids[to]), "OK");
+    assert_string_equal(redis_cli(&cluster.nodes[to], "CLUSTER", "SETSLOT", slot_text, "IMPORTING",
+                                  cluster.ids[from]),
+                        "OK");
+    assert_string_equal(redis_cli(&cluster.nodes[from], "CLUSTER", "SETSLOT", slot_text,
+                                  "MIGRATING", cluster.ids[to]),
+                        "OK");
 }
 
 static void move_key(int from, int to, const char *key)
 {
-    assert_string_equal(
-        redis_cli(&nodes[from], "MIGRATE", "127.0.0.1", ports[to], key, "0", "1000"), "OK");
+    assert_string_equal(redis_cli(&cluster.nodes[from], "MIGRATE", "127.0.0.1", cluster.ports[to],
+                                  key, "0", "1000"),
+                        "OK");
 }
 
 static void end_move(int from, int to)
 {
-    redis_cli(&nodes[to], "CLUSTER", "SETSLOT", slot_text, "NODE", ids[to]);
-    redis_cli(&nodes[from], "CLUSTER", "SETSLOT", slot_text, "NODE", ids[to]);
+    redis_cli(&cluster.nodes[to], "CLUSTER", "SETSLOT", slot_text, "NODE", cluster.ids[to]);
+    redis_cli(&cluster.nodes[from], "CLUSTER", "SETSLOT", slot_text, "NODE", cluster.ids[to]);
 }
 
 static bk_err end_of_move(void *data)
@@ -338,7 +291,7 @@ static bk_err failover(void *data)
     until(ears.changed == 3 && ears.heard == 1);
     assert_int_equal(ears.lost, 0);
 
-    redis_signal(&nodes[0], SIGKILL);
+    redis_signal(&cluster.nodes[0], SIGKILL);
     uint64_t before_ms = bk_now_ms();
     while (bk_redis_run(redis, "SET {wc}0 after", BK_NO_ARGS, NULL) != BK_OK) {
         bk_error_clear();
