@@ -69,6 +69,28 @@ static void declare_worker(bk_app *app, struct office *office)
 }
 /* end of snippet */
 
+/* snippet: apart */
+static bk_err make_report(bk_job *job, void *data)
+{
+    struct office *office = data;
+    uint64_t sum = 0;
+
+    for (uint64_t i = 0; i < 1000000; i++) /* here it would take minutes */
+        sum += i * i % 7;
+    office->computed++;
+    return bk_job_return_json(job,
+                              bk_arena_printf(bk_job_arena(job), "%llu", (unsigned long long)sum));
+}
+
+static void declare_reports(bk_app *app, struct office *office)
+{
+    office->reports =
+        bk_queue_new(app, &(bk_queue_opts){.name = "reports", .redis = office->redis});
+    bk_worker *worker = bk_worker_new(app, office->reports, &(bk_worker_opts){.role = "reports"});
+    bk_worker_on(worker, "yearly", make_report, office);
+}
+/* end of snippet */
+
 /* snippet: transaction */
 static bk_err insert_user(bk_pg *tx, void *data)
 {
@@ -126,6 +148,7 @@ void jobs_declare(bk_app *app, struct office *office, const char *redis_url, con
         /* end of snippet */
     }
     declare_worker(app, office);
+    declare_reports(app, office);
 }
 
 void jobs_routes(bk_app *app)

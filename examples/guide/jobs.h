@@ -9,10 +9,10 @@
 struct office { /* what handlers find by bk_req_state() */
     bk_pg *db;
     bk_redis *redis;
-    bk_queue *mails;
+    bk_queue *mails, *reports;
     bk_worker *worker;
     bk_outbox *outbox;
-    int sent;
+    int sent, computed;
 };
 /* end of snippet */
 

@@ -24,13 +24,24 @@
 
 BK_BEGIN_DECLS
 
+/** Processes for jobs of a role of their own (bk_worker_opts.role): 8 roles at most. */
+typedef struct bk_cluster_role {
+    const char *name;    /**< As the worker has it. NULL: the end of the roles. */
+    uint32_t    workers; /**< Default (NAME_WORKERS, in capitals) none: its jobs run where others
+                              do. */
+    uint32_t hang_ms;    /**< As in bk_cluster_opts: longest that a handler may compute. Default:
+                              for ever. */
+} bk_cluster_role;
+
 /** Settings of a supervisor. Zero means the default. What the command line or the environment says
  *  comes before. */
 typedef struct bk_cluster_opts {
     uint32_t web_workers; /**< Default (WEB_WORKERS): one for each processor that the control
                                group's quota and the affinity allow. At most 31 in all. */
     uint32_t job_workers; /**< Default (JOB_WORKERS) none: the web workers run jobs too. */
-    bool     single;      /**< No supervisor: serve in this one process, to debug it. Also by
+    const bk_cluster_role *roles; /**< The last has no name. Borrowed. Default: none has processes
+                                       of its own. */
+    bool single;          /**< No supervisor: serve in this one process, to debug it. Also by
                                WEB_WORKERS=0. */
     bool reload_at_once;  /**< A reload starts all successors at the same time. Default: one by
                                one. Each worker's share of pools is smaller then; see

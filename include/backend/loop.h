@@ -76,13 +76,18 @@ BK_API uint32_t bk_app_sharers(const bk_app *app);
 
 /** What a worker does; a set of these. */
 enum {
-    BK_ROLE_WEB = 1, /**< It answers requests. */
-    BK_ROLE_JOBS = 2 /**< It runs jobs. */
+    BK_ROLE_WEB = 1,  /**< It answers requests. */
+    BK_ROLE_JOBS = 2, /**< It runs jobs. */
+    BK_ROLE_OWN = 4   /**< It runs jobs of a role of their own, and nothing else: bk_app_role(). */
 };
 
-/** What this worker does: a set of BK_ROLE_. Both, unless a supervisor has divided the work; none
- * in bk_app_call(). */
+/** What this worker does: a set of BK_ROLE_. The first two, unless a supervisor has divided the
+ *  work; none in bk_app_call(). */
 BK_API unsigned bk_app_roles(const bk_app *app);
+
+/** The role whose jobs this worker runs, as bk_worker_opts.role has it; NULL, unless it has
+ *  BK_ROLE_OWN. Borrowed from the app. */
+BK_API const char *bk_app_role(const bk_app *app);
 
 /** Called on the loop's thread, on no fiber. */
 typedef void (*bk_post_fn)(void *data);

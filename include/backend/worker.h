@@ -28,7 +28,8 @@
  * **When the app stops**, no more jobs are taken, running ones have until timeouts.drain_ms, then
  * their handlers are cancelled and the jobs given back without costing an attempt.
  *
- * A worker runs where bk_app_roles() has BK_ROLE_JOBS, and does nothing elsewhere.
+ * A worker runs where bk_app_roles() has BK_ROLE_JOBS, and does nothing elsewhere; one with a role
+ * of its own (bk_worker_opts.role) runs in the processes of that.
  */
 #ifndef BACKEND_WORKER_H
 #define BACKEND_WORKER_H
@@ -84,6 +85,10 @@ typedef struct bk_worker_opts {
                                      Default 0: none. */
     bool cpu; /**< Its handlers compute for long: they run on the threads of bk_offload(), where
                    they may use their job and what says `@threads Any`, and must not wait. */
+    const char *role;     /**< Its jobs run in processes of their own, which may block: at most 16
+                               lower-case letters and digits. How many there are, the service says
+                               (backend/cluster.h): `--ROLE-workers N`, ROLE_WORKERS. Where there are
+                               none, its jobs run where others do. Copied. Default: none. */
     bool refuse_eviction; /**< The start fails where Redis may throw jobs away. Default: it is
                                logged as an error. */
 } bk_worker_opts;

@@ -21,6 +21,17 @@
 
 #define BK__SLOTS ((unsigned)BK__METRIC_WORKERS)
 
+enum {
+    BK__OWN_ROLES = 8,
+    BK__ROLE_NAME = 16
+};
+
+/* A role beside web and job; see core/roles.h. */
+struct bk__own_role {
+    char name[BK__ROLE_NAME + 1];
+    uint32_t workers, hang_ms; /* see bk_cluster_role */
+};
+
 /* What the supervisor and the workers tell each other through shared memory. Each value has one
  * writer. */
 struct bk__board {
@@ -35,6 +46,8 @@ struct bk__board {
 /* What this worker is among those of its service; a supervisor sets it before bk_app_run(). */
 struct bk__berth {
     unsigned roles;      /* BK_ROLE_ */
+    unsigned own;        /* of BK_ROLE_OWN: which */
+    uint32_t apart;      /* a bit for each role of its own that has processes */
     unsigned slot;       /* its own place in shared memory, below BK__SLOTS; 0 when it is alone */
     unsigned sharers;    /* processes that share what the service may have of something */
     uint32_t generation; /* see bk_app_generation() */
@@ -49,6 +62,8 @@ struct bk_app {
     struct bk__berth berth;
     char **argv;             /* of bk_app_main() */
     bk_cluster_opts cluster; /* as given by bk_app_cluster() */
+    struct bk__own_role roles[BK__OWN_ROLES];
+    unsigned role_count;
     bk_router *router;
     struct bk__list parts;    /* in the order of their declaration; see part.h */
     struct bk__list commands; /* bk_app_command(); see command.h */
@@ -64,6 +79,10 @@ struct bk_app {
     const bk_migrations *migrations; /* NULL: none */
     bk_config *config;               /* see bk_config_use(); NULL: none */
 };
+
+/* Takes in what bk_cluster_opts.roles says. A role that no worker has stops the program with words.
+ */
+void bk__roles_fill(bk_app *app);
 
 struct bk__app_start_opts {
     bool virtual_clock;

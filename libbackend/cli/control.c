@@ -241,13 +241,13 @@ static int run_plain(struct call *call)
     return 0;
 }
 
-/* "web=4 job=1" */
+/* "web=4 job=1 reports=2" */
 static bool put_words(const struct call *call, bk_buf *buf)
 {
     for (int i = 0; i < call->word_count; i++) {
-        char role[4], rest;
+        char role[BK__ROLE_NAME + 1], rest;
         unsigned count;
-        if (sscanf(call->words[i], "%3[a-z]=%u%c", role, &count, &rest) != 2)
+        if (sscanf(call->words[i], "%16[a-z0-9]=%u%c", role, &count, &rest) != 2)
             return false;
         bk_buf_printf(buf, ",\"%s\":%u", role, count);
     }
@@ -262,7 +262,7 @@ static int run_scale(struct call *call)
 
     bk_buf_add(&buf, BK_LIT("{\"command\":\"scale\""));
     if (!put_words(call, &buf))
-        return usage(call, " web=N [job=N]", stderr, 2);
+        return usage(call, " web=N [job=N] [ROLE=N]", stderr, 2);
     bk_buf_add(&buf, BK_LIT("}\n"));
     int failed = ask_once(call, bk_buf_str(&buf), &answer, &fd);
     if (failed != 0)
@@ -336,7 +336,7 @@ int bk__cli_upgrade(bk_app *app, int argc, char **argv, void *data)
 int bk__cli_scale(bk_app *app, int argc, char **argv, void *data)
 {
     (void)data;
-    return with_call(app, " web=N [job=N]", argc, argv, run_scale);
+    return with_call(app, " web=N [job=N] [ROLE=N]", argc, argv, run_scale);
 }
 
 int bk__cli_logs(bk_app *app, int argc, char **argv, void *data)

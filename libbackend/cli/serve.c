@@ -5,6 +5,7 @@
  */
 #include "cli/serve.h"
 
+#include <ctype.h>
 #include <errno.h>
 #include <getopt.h>
 #include <signal.h>
@@ -75,6 +76,7 @@ void bk__serve_help(FILE *out)
           "  --tls-key FILE    PEM with the key (TLS_KEY; default: in the certificate's file)\n"
           "  --workers N       processes that serve (WEB_WORKERS; default: one a processor)\n"
           "  --job-workers N   and that run jobs (JOB_WORKERS; default: those that serve do)\n"
+          "  --ROLE-workers N  and that run the jobs of a role (ROLE_WORKERS; likewise)\n"
           "  --single          serve in this process, with no supervisor (WEB_WORKERS=0)\n"
           "  --control PATH    the socket for status, reload ... (CONTROL_SOCKET)\n"
           "  --stop-wait MS    from SIGTERM until nothing new is taken (STOP_WAIT_MS)\n"
@@ -84,9 +86,17 @@ void bk__serve_help(FILE *out)
 
 /* --- options ---------------------------------------------------------------------------------- */
 
+/* Those of roles are called as the roles are. */
+struct role_names {
+    char flag[BK__ROLE_NAME + sizeof "-workers"];
+    char variable[BK__ROLE_NAME + sizeof "_WORKERS"];
+};
+
 struct settings {
     bk_listen_opts listen;
     bk_cluster_opts cluster;
+    uint32_t own[BK__OWN_ROLES]; /* workers of the app's own roles */
+    struct role_names names[BK__OWN_ROLES];
 };
 
 enum kind {
@@ -122,7 +132,34 @@ static const struct setting all[] = {
     {"group", NULL, TEXT, CLUSTER(group), 0},
 };
 
-#define ALL (sizeof all / sizeof all[0])
+#define FIXED (sizeof all / sizeof all[0])
+#define MOST  (FIXED + BK__OWN_ROLES)
+
+/* The names of what sets how many workers of a role there are. */
+static struct role_names names_of(const struct bk__own_role *role)
+{
+    struct role_names names = {"", ""};
+    size_t len = strlen(role->name);
+
+    snprintf(names.flag, sizeof names.flag, "%s-workers", role->name);
+    snprintf(names.variable, sizeof names.variable, "%s_WORKERS", role->name);
+    for (size_t i = 0; i < len; i++)
+        names.variable[i] = (char)toupper((unsigned char)names.variable[i]);
+    return names;
+}
+
+/* All settings of this app. Returns how many. */
+static size_t list_settings(const bk_app *app, struct settings *settings, struct setting out[MOST])
+{
+    memcpy(out, all, sizeof all);
+    for (size_t i = 0; i < app->role_count; i++) {
+        settings->names[i] = names_of(&app->roles[i]);
+        out[FIXED + i] =
+            (struct setting){settings->names[i].flag, settings->names[i].variable, NUMBER,
+                             offsetof(struct settings, own[i]), BK__WORKERS_MAX};
+    }
+    return FIXED + app->role_count;
+}
 
 static bool read_number(const char *text, uint32_t most, uint32_t *out)
 {
@@ -168,12 +205,15 @@ static int set(struct settings *settings, const struct setting *setting, const c
     return 0;
 }
 
-static struct settings settings_of(const bk_app *app)
+static struct settings settings_of(bk_app *app)
 {
     struct settings settings = {.listen = {.port = 8080}, .cluster = app->cluster};
 
     if (app->opts.listen != NULL)
         settings.listen = *app->opts.listen;
+    bk__roles_fill(app);
+    for (unsigned i = 0; i < app->role_count; i++)
+        settings.own[i] = app->roles[i].workers;
     return settings;
 }
 
@@ -188,32 +228,36 @@ static const char *value_of(const bk_app *app, const char *variable)
 
 static int read_environment(const bk_app *app, struct settings *settings)
 {
+    struct setting known[MOST];
+    size_t count = list_settings(app, settings, known);
     int status = 0;
 
-    for (size_t i = 0; i < ALL && status == 0; i++) {
-        const char *text = value_of(app, all[i].variable);
+    for (size_t i = 0; i < count && status == 0; i++) {
+        const char *text = value_of(app, known[i].variable);
         if (text != NULL)
-            status = set(settings, &all[i], all[i].variable, text);
+            status = set(settings, &known[i], known[i].variable, text);
     }
     return status;
 }
 
 static int read_arguments(const bk_app *app, struct settings *settings, int argc, char **argv)
 {
-    struct option options[ALL + 2] = {{NULL, 0, NULL, 0}};
+    struct option options[MOST + 2] = {{NULL, 0, NULL, 0}};
+    struct setting known[MOST];
+    size_t count = list_settings(app, settings, known);
     int option, status = 0;
 
-    for (size_t i = 0; i < ALL; i++)
+    for (size_t i = 0; i < count; i++)
         options[i] = (struct option){
-            all[i].flag, all[i].kind == FLAG ? no_argument : required_argument, NULL, (int)i};
-    options[ALL] = (struct option){"help", no_argument, NULL, (int)ALL};
+            known[i].flag, known[i].kind == FLAG ? no_argument : required_argument, NULL, (int)i};
+    options[count] = (struct option){"help", no_argument, NULL, (int)count};
     optind = 0; /* glibc: begin anew, whatever was parsed before */
     while (status == 0 && (option = getopt_long(argc, argv, "", options, NULL)) != -1) {
-        if (option == (int)ALL)
+        if (option == (int)count)
             return bk__help(app, stdout, -1);
-        if (option < 0 || option > (int)ALL)
+        if (option < 0 || option > (int)count)
             return bk__help(app, stderr, 2);
-        status = set(settings, &all[option], all[option].flag, optarg);
+        status = set(settings, &known[option], known[option].flag, optarg);
     }
     if (status == 0 && optind < argc) {
         fprintf(stderr, "unexpected argument: %s\n", argv[optind]);
@@ -291,7 +335,10 @@ int bk__serve(bk_app *app, int argc, char **argv, void *data)
         bk__signals_block();
     print_urls(app);
     if (!settings.cluster.single) {
-        bk__cluster_fill(&settings.cluster);
+        uint32_t own = 0;
+        for (unsigned i = 0; i < app->role_count; i++)
+            own += app->roles[i].workers = settings.own[i];
+        bk__cluster_fill(&settings.cluster, own);
         return bk__supervise(app, &settings.cluster);
     }
     return run_alone(app) == BK_OK ? 0 : bk__command_failed(app->name);

@@ -76,17 +76,31 @@ static void print_head(FILE *out, const bk_json *status)
         fprintf(out, "  %.*s\n", (int)bk_json_str(it).len, bk_json_str(it).ptr);
 }
 
+/* Of the column of roles. */
+static int role_width(const bk_json *workers)
+{
+    size_t width = 5;
+
+    for (const bk_json *it = bk_json_first(workers); it != NULL; it = bk_json_next(it)) {
+        size_t len = text(it, "role").len;
+        width = len > width ? len : width;
+    }
+    return (int)width;
+}
+
 void bk__table_print(FILE *out, const bk_json *status, const bk_json *before, int64_t apart_ms)
 {
+    int width = role_width(bk_json_get(status, BK_LIT("workers")));
+
     print_head(out, status);
-    fprintf(out, "\n%-5s %8s  %-9s %4s %9s %6s %9s %12s\n", "role", "pid", "state", "gen", "for",
-            "cpu", "memory", "connections");
+    fprintf(out, "\n%-*s %8s  %-9s %4s %9s %6s %9s %12s\n", width, "role", "pid", "state", "gen",
+            "for", "cpu", "memory", "connections");
     for (const bk_json *it = bk_json_first(bk_json_get(status, BK_LIT("workers"))); it != NULL;
          it = bk_json_next(it)) {
         bk_str role = text(it, "role"), state = text(it, "state");
         char since[24];
-        fprintf(out, "%-5.*s %8lld  %-9.*s %4lld %9s %5.1f%% %6.1f MB %12lld\n", (int)role.len,
-                role.ptr, (long long)number(it, "pid"), (int)state.len, state.ptr,
+        fprintf(out, "%-*.*s %8lld  %-9.*s %4lld %9s %5.1f%% %6.1f MB %12lld\n", width,
+                (int)role.len, role.ptr, (long long)number(it, "pid"), (int)state.len, state.ptr,
                 (long long)number(it, "generation"), duration(number(it, "sinceMs"), since),
                 busy(it, before, apart_ms), (double)number(it, "residentBytes") / 1e6,
                 (long long)number(it, "connections"));

@@ -212,36 +212,40 @@ static const char *do_upgrade(struct bk__supervisor *s, struct client *client,
     return NULL;
 }
 
-/* "web" and "job" are optional, and there must be one. */
-static bool read_wanted(const bk_json *request, unsigned wanted[BK__ROLES])
+/* The command, and how many of some roles. */
+static bool read_wanted(const struct bk__supervisor *s, const bk_json *request,
+                        unsigned wanted[BK__ROLES])
 {
-    bool any = false;
     int64_t total = 0;
+    size_t members = 0, known = 1;
 
-    for (int role = 0; role < BK__ROLES; role++) {
-        const bk_json *value = bk_json_get(request, bk_str_of(bk__role_names[role]));
+    for (const bk_json *it = bk_json_first(request); it != NULL; it = bk_json_next(it))
+        members++;
+    for (enum bk__worker_role role = 0; role < bk__role_count(s); role++) {
+        const bk_json *value = bk_json_get(request, bk_str_of(bk__role_name(s, role)));
         int64_t number = wanted[role];
         if (value != NULL && (bk_json_i64(value, &number) != BK_OK || number < 0 ||
                               number > (int64_t)BK__WORKERS_MAX))
             return false;
-        any = any || value != NULL;
+        known += value != NULL;
         total += number;
         wanted[role] = (unsigned)number;
     }
-    return any && total > 0 && total <= (int64_t)BK__WORKERS_MAX;
+    return known == members && known > 1 && total > 0 && total <= (int64_t)BK__WORKERS_MAX;
 }
 
 static const char *do_scale(struct bk__supervisor *s, struct client *client, const bk_json *request)
 {
-    unsigned wanted[BK__ROLES] = {s->plan.wanted[BK__WEB], s->plan.wanted[BK__JOB]};
+    unsigned wanted[BK__ROLES];
 
-    if (!read_wanted(request, wanted))
-        return "how many \"web\" or \"job\" workers? From 1 to 31 together";
+    memcpy(wanted, s->plan.wanted, sizeof wanted);
+    if (!read_wanted(s, request, wanted))
+        return "how many \"web\" or \"job\" workers, or of another role? From 1 to 31 together";
     memcpy(s->plan.wanted, wanted, sizeof wanted);
     if (s->opts.reload_at_once)
-        s->plan.spare = wanted[BK__WEB] + wanted[BK__JOB];
-    bk_info("cluster.scaling", bk_kv_i64("web", wanted[BK__WEB]),
-            bk_kv_i64("job", wanted[BK__JOB]));
+        s->plan.spare = bk__plan_wanted(&s->plan);
+    bk_info("cluster.scaling", bk_kv_i64("web", wanted[BK__WEB]), bk_kv_i64("job", wanted[BK__JOB]),
+            bk_kv_i64("all", bk__plan_wanted(&s->plan)));
     return do_reload(s, client, request); /* so that each has its new share */
 }
 

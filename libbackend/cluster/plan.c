@@ -36,7 +36,7 @@ static unsigned processes(const struct bk__plan *plan)
     return sum;
 }
 
-static unsigned wanted(const struct bk__plan *plan)
+unsigned bk__plan_wanted(const struct bk__plan *plan)
 {
     unsigned sum = 0;
 
@@ -90,7 +90,7 @@ struct bk__plan_step bk__plan_next(const struct bk__plan *plan)
             return (struct bk__plan_step){BK__DRAIN, role, slot};
     }
     unsigned slot = free_slot(plan);
-    if (slot == BK__SLOTS || processes(plan) >= wanted(plan) + plan->spare)
+    if (slot == BK__SLOTS || processes(plan) >= bk__plan_wanted(plan) + plan->spare)
         return (struct bk__plan_step){.action = BK__REST};
     for (enum bk__worker_role role = 0; role < BK__ROLES; role++)
         if (plan->may_start[role] && count(plan, role).fresh < plan->wanted[role])
@@ -112,5 +112,5 @@ bool bk__plan_settled(const struct bk__plan *plan)
         if (tally.stale != 0 || tally.fresh_ready != plan->wanted[role])
             return false;
     }
-    return processes(plan) == wanted(plan);
+    return processes(plan) == bk__plan_wanted(plan);
 }

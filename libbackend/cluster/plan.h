@@ -24,7 +24,8 @@ enum bk__worker_state {
 enum bk__worker_role {
     BK__WEB,
     BK__JOB,
-    BK__ROLES
+    BK__OWN, /* the first of bk_app.roles */
+    BK__ROLES = BK__OWN + BK__OWN_ROLES
 };
 
 struct bk__plan_worker {
@@ -53,6 +54,9 @@ struct bk__plan_step {
 };
 
 struct bk__plan_step bk__plan_next(const struct bk__plan *plan);
+
+/* Workers of all roles that are wanted. */
+unsigned bk__plan_wanted(const struct bk__plan *plan);
 
 /* Workers of @p role that are ready. */
 unsigned bk__plan_ready(const struct bk__plan *plan, enum bk__worker_role role);

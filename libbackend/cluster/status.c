@@ -66,7 +66,7 @@ static void put_worker(bk_json_writer *w, const struct bk__supervisor *s, unsign
     bk_json_begin_object(w);
     put_i64(w, "pid", worker->pid);
     put_i64(w, "slot", slot);
-    put_str(w, "role", bk__role_names[planned->role]);
+    put_str(w, "role", bk__role_name(s, planned->role));
     put_str(w, "state", states[planned->state]);
     put_bool(w, "stale", planned->stale);
     put_i64(w, "generation", worker->generation);
@@ -110,6 +110,11 @@ void bk__status_write(const struct bk__supervisor *s, bk_buf *buf)
     put_i64(w, "restarts", s->restarts);
     put_i64(w, "web", s->plan.wanted[BK__WEB]);
     put_i64(w, "job", s->plan.wanted[BK__JOB]);
+    bk_json_write_key(w, BK_LIT("roles"));
+    bk_json_begin_object(w);
+    for (enum bk__worker_role role = BK__OWN; role < bk__role_count(s); role++)
+        put_i64(w, bk__role_name(s, role), s->plan.wanted[role]);
+    bk_json_end_object(w);
     put_listeners(w, &s->app->server);
     bk_json_write_key(w, BK_LIT("workers"));
     bk_json_begin_array(w);

@@ -58,7 +58,7 @@ void bk__supervisor_failure(struct bk__supervisor *s, enum bk__worker_role role,
     failures->count = was_steady || is_calm ? 1 : failures->count + 1;
     failures->last_ms = now;
     s->restarts++;
-    bk__workers_restarted(s->metrics, bk__role_names[role], reason);
+    bk__workers_restarted(s->metrics, bk__role_name(s, role), reason);
     uint64_t wait = 0;
     if (failures->count > 1)
         wait = (uint64_t)s->opts.backoff_ms << (failures->count < 20 ? failures->count - 2 : 18);
@@ -66,7 +66,7 @@ void bk__supervisor_failure(struct bk__supervisor *s, enum bk__worker_role role,
     if (failures->count < s->opts.crash_limit || bk__plan_ready(&s->plan, role) > 0 ||
         s->phase == BK__STOPPING)
         return;
-    bk_log(BK_LOG_FATAL, "cluster.crash_loop", bk_kv_cstr("role", bk__role_names[role]),
+    bk_log(BK_LOG_FATAL, "cluster.crash_loop", bk_kv_cstr("role", bk__role_name(s, role)),
            bk_kv_i64("failures", failures->count));
     s->status = 1;
     begin_stop(s, 0);
@@ -255,10 +255,11 @@ static void hear(struct bk__supervisor *s, unsigned slot)
 static uint64_t hangs_at(const struct bk__supervisor *s, unsigned slot)
 {
     uint64_t beat = atomic_load_explicit(&s->board->slots[slot].beat_ms, memory_order_relaxed);
+    uint32_t hang_ms = bk__role_hang_ms(s, s->plan.workers[slot].role);
 
-    if (s->opts.hang_ms == BK_UNLIMITED)
+    if (hang_ms == BK_UNLIMITED)
         return UINT64_MAX;
-    return (beat > s->awake_ms ? beat : s->awake_ms) + s->opts.hang_ms;
+    return (beat > s->awake_ms ? beat : s->awake_ms) + hang_ms;
 }
 
 static uint64_t overdue_at(const struct bk__supervisor *s, unsigned slot)
@@ -417,7 +418,7 @@ static void fill(uint32_t *value, uint32_t fallback)
         *value = fallback;
 }
 
-void bk__cluster_fill(bk_cluster_opts *opts)
+void bk__cluster_fill(bk_cluster_opts *opts, uint32_t own)
 {
     unsigned cpus = bk__cpus();
 
@@ -426,9 +427,10 @@ void bk__cluster_fill(bk_cluster_opts *opts)
     fill(&opts->hang_ms, 10000);
     fill(&opts->backoff_ms, 100);
     fill(&opts->crash_limit, 10);
-    if (opts->web_workers + opts->job_workers > BK__WORKERS_MAX)
-        bk__setup_error("bk_cluster_opts", 0, "%u workers are too many, there may be %u",
-                        opts->web_workers + opts->job_workers, BK__WORKERS_MAX);
+    uint32_t workers = opts->web_workers + opts->job_workers + own;
+    if (workers > BK__WORKERS_MAX)
+        bk__setup_error("bk_cluster_opts", 0, "%u workers are too many, there may be %u", workers,
+                        BK__WORKERS_MAX);
 }
 
 static void tell_metrics(struct bk__supervisor *s)
@@ -438,10 +440,10 @@ static void tell_metrics(struct bk__supervisor *s)
 
     for (unsigned slot = 0; slot < BK__SLOTS; slot++)
         count[bk__planned(s, slot)->role][bk__planned(s, slot)->state]++;
-    for (unsigned role = 0; role < BK__ROLES; role++)
+    for (enum bk__worker_role role = 0; role < bk__role_count(s); role++)
         for (unsigned state = BK__STARTING; state < BK__STATES; state++)
             if (count[role][state] != s->told[role][state])
-                bk__workers_report(s->metrics, bk__role_names[role], names[state],
+                bk__workers_report(s->metrics, bk__role_name(s, role), names[state],
                                    s->told[role][state] = count[role][state]);
 }
 
@@ -457,7 +459,9 @@ int bk__supervise(bk_app *app, const bk_cluster_opts *opts)
     bk__log_tail_use(&s->board->tails[BK__SLOTS]);
     s->plan.wanted[BK__WEB] = opts->web_workers;
     s->plan.wanted[BK__JOB] = opts->job_workers;
-    s->plan.spare = opts->reload_at_once ? opts->web_workers + opts->job_workers : 1;
+    for (unsigned i = 0; i < app->role_count; i++)
+        s->plan.wanted[BK__OWN + i] = app->roles[i].workers;
+    s->plan.spare = opts->reload_at_once ? bk__plan_wanted(&s->plan) : 1;
     s->begun_ms = s->awake_ms = bk__monotonic_ms();
     s->wake_ms = UINT64_MAX;
     s->watchdog_ms = bk__notify_watchdog_ms();

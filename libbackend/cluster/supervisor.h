@@ -90,7 +90,17 @@ enum bk__worker_event {
     BK__EVENTS
 };
 
-extern const char *const bk__role_names[BK__ROLES];
+/* What a role is called: "web", "job", or as the app has it. */
+const char *bk__role_name(const struct bk__supervisor *s, enum bk__worker_role role);
+
+/* How many roles there are; those from BK__OWN on are the app's. */
+static inline enum bk__worker_role bk__role_count(const struct bk__supervisor *s)
+{
+    return (enum bk__worker_role)(BK__OWN + s->app->role_count);
+}
+
+/* After how long a loop of such a worker hangs. */
+uint32_t bk__role_hang_ms(const struct bk__supervisor *s, enum bk__worker_role role);
 
 static inline struct bk__plan_worker *bk__planned(struct bk__supervisor *s, unsigned slot)
 {
@@ -139,7 +149,7 @@ void bk__supervisor_stop(struct bk__supervisor *s);
  */
 int bk__supervise(bk_app *app, const bk_cluster_opts *opts);
 
-/* Fills in defaults. */
-void bk__cluster_fill(bk_cluster_opts *opts);
+/* Fills in defaults. @p own  Workers of the app's own roles. */
+void bk__cluster_fill(bk_cluster_opts *opts, uint32_t own);
 
 #endif

@@ -18,7 +18,19 @@
 #define BURY_MS   2000  /* for one that was killed by SIGABRT or has served nobody */
 #define SPARE_MS  10000 /* beyond drain_ms: on_worker_stop, closing connections */
 
-const char *const bk__role_names[BK__ROLES] = {"web", "job"};
+/* --- roles ------------------------------------------------------------------------------------ */
+
+const char *bk__role_name(const struct bk__supervisor *s, enum bk__worker_role role)
+{
+    if (role == BK__WEB)
+        return "web";
+    return role == BK__JOB ? "job" : s->app->roles[role - BK__OWN].name;
+}
+
+uint32_t bk__role_hang_ms(const struct bk__supervisor *s, enum bk__worker_role role)
+{
+    return role < BK__OWN ? s->opts.hang_ms : s->app->roles[role - BK__OWN].hang_ms;
+}
 
 /* --- what they do about it ------------------------------------------------------------------------------- */
 
@@ -36,7 +48,7 @@ static void say(struct bk__supervisor *s, unsigned slot, bk_log_level level, con
 {
     const struct bk__worker *worker = &s->workers[slot];
 
-    bk_log(level, event, bk_kv_cstr("role", bk__role_names[bk__planned(s, slot)->role]),
+    bk_log(level, event, bk_kv_cstr("role", bk__role_name(s, bk__planned(s, slot)->role)),
            bk_kv_i64("worker", worker->pid), bk_kv_i64("slot", slot),
            bk_kv_i64("generation", worker->generation),
            bk_kv_i64("afterMs", (int64_t)(bk__monotonic_ms() - worker->since_ms)));
@@ -47,7 +59,7 @@ static void say_end(struct bk__supervisor *s, unsigned slot, const char *event)
     const struct bk__worker *worker = &s->workers[slot];
     bool killed = WIFSIGNALED(worker->status);
 
-    bk_error(event, bk_kv_cstr("role", bk__role_names[bk__planned(s, slot)->role]),
+    bk_error(event, bk_kv_cstr("role", bk__role_name(s, bk__planned(s, slot)->role)),
              bk_kv_i64("worker", worker->pid), bk_kv_i64("slot", slot),
              bk_kv_cstr(killed ? "signal" : "exit",
                         killed ? sigabbrev_np(WTERMSIG(worker->status)) : "status"),
@@ -131,7 +143,7 @@ static void grows_too_large(struct bk__supervisor *s, unsigned slot)
     say(s, slot, BK_LOG_WARN, "worker.too_large");
     bk__planned(s, slot)->stale = true;
     s->restarts++;
-    bk__workers_restarted(s->metrics, bk__role_names[bk__planned(s, slot)->role], "memory");
+    bk__workers_restarted(s->metrics, bk__role_name(s, bk__planned(s, slot)->role), "memory");
 }
 
 static void is_killed(struct bk__supervisor *s, unsigned slot)
@@ -202,23 +214,38 @@ static void close_what_is_ours(void *data)
 
 static unsigned roles_of(const struct bk__supervisor *s, enum bk__worker_role role)
 {
+    if (role >= BK__OWN)
+        return BK_ROLE_OWN;
     if (role == BK__JOB)
         return BK_ROLE_JOBS;
     return s->plan.wanted[BK__JOB] > 0 ? BK_ROLE_WEB : BK_ROLE_WEB | BK_ROLE_JOBS;
 }
 
+/* Roles of their own that have processes. */
+static uint32_t apart(const struct bk__supervisor *s)
+{
+    uint32_t bits = 0;
+
+    for (enum bk__worker_role role = BK__OWN; role < bk__role_count(s); role++)
+        bits |= s->plan.wanted[role] > 0 ? 1U << (role - BK__OWN) : 0;
+    return bits;
+}
+
 void bk__worker_start(struct bk__supervisor *s, unsigned slot, enum bk__worker_role role)
 {
     struct bk__worker *worker = &s->workers[slot];
+    uint32_t hang_ms = bk__role_hang_ms(s, role);
     struct bk__child_opts opts = {
         .app = s->app,
         .role = role,
         .berth = {.roles = roles_of(s, role),
+                  .own = role >= BK__OWN ? role - BK__OWN : 0,
+                  .apart = apart(s),
                   .slot = slot,
-                  .sharers = s->plan.wanted[BK__WEB] + s->plan.wanted[BK__JOB] + s->plan.spare,
+                  .sharers = bk__plan_wanted(&s->plan) + s->plan.spare,
                   .generation = s->generation,
                   .board = s->board},
-        .beat_ms = s->opts.hang_ms == BK_UNLIMITED ? 1000 : s->opts.hang_ms / 5 + 1,
+        .beat_ms = hang_ms == BK_UNLIMITED ? 1000 : hang_ms / 5 + 1,
         .drain_ms = s->drain_ms,
         .forget = close_what_is_ours,
         .data = s,

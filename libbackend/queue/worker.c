@@ -19,6 +19,7 @@
 
 #include "core/assert.h"
 #include "core/random.h"
+#include "core/roles.h"
 #include "queue/scheduler.h"
 #include "queue/scripts.h"
 
@@ -426,7 +427,7 @@ static bk_err start(void *data)
     bk_worker *worker = data;
     char uuid[BK__UUID_TEXT];
 
-    if ((bk_app_roles(worker->queue->app) & BK_ROLE_JOBS) == 0)
+    if (!bk__role_is_here(worker->queue->app, worker->role))
         return BK_OK;
     BK_TRY(bk__worker_check_redis(worker));
     bk__uuid7(uuid);
@@ -540,6 +541,7 @@ bk_worker *bk_worker_new(bk_app *app, bk_queue *queue, const bk_worker_opts *opt
     fill_keep(&all.keep_failed, 5000);
     worker->queue = queue;
     worker->hub = queue->hub;
+    worker->role = all.role != NULL ? bk__role_declare(app, all.role) : BK__NO_ROLE;
     worker->name = strdup(all.name != NULL ? all.name : "");
     worker->group_key = all.group_key != NULL ? strdup(all.group_key) : NULL;
     size_t len = queue->base.len + strlen("marker");
@@ -549,6 +551,7 @@ bk_worker *bk_worker_new(bk_app *app, bk_queue *queue, const bk_worker_opts *opt
     worker->marker = bk_str_at(marker, len);
     all.name = worker->name;
     all.group_key = worker->group_key;
+    all.role = NULL;
     worker->opts = all;
     bk__list_init(&worker->running);
     bk__list_init(&worker->judged);

@@ -95,6 +95,7 @@ struct bk_worker {
     struct bk_loop *loop;
     bk_worker_opts opts; /* defaults filled in */
     char *name, *group_key;
+    int role;      /* see core/roles.h */
     bk_str marker; /* the queue's marker key */
     struct bk__job_handler *handlers;
     size_t handler_count;
