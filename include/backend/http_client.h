@@ -16,6 +16,10 @@
  * whichever is first; when the fiber is cancelled, the request is broken off. Bodies, headers,
  * redirects, connections and requests in flight have limits.
  *
+ * **Traces.** Inside a trace (backend/trace.h) each request is a span of kind client, named by its
+ * method, and goes out with `traceparent` and `tracestate`, unless it has a `traceparent` of its
+ * own.
+ *
  * **Errors.** An answer of any status is an answer: look at `status`, or use the calls that take
  * JSON, for which all but 2xx is BK_EUPSTREAM. What gave no answer:
  * - BK_EINVAL: the request itself is wrong; nothing was sent.
@@ -83,8 +87,8 @@ typedef struct bk_http_answer {
 /** Header fields that are being collected for a request. */
 typedef struct bk_http_headers bk_http_headers;
 
-/** Adds to @p headers what each request of a client has, such as credentials or trace context. On
- *  the calling fiber, before each attempt. An error ends the call. */
+/** Adds to @p headers what each request of a client has, such as credentials. On the calling
+ *  fiber, before each attempt. An error ends the call. */
 typedef bk_err (*bk_http_prepare_fn)(bk_http_headers *headers, void *data);
 
 /** Settings. Zero means default; BK_UNLIMITED switches a limit off where its doc says so. */
@@ -106,7 +110,8 @@ typedef struct bk_http_client_opts {
     bool        http1_only; /**< No HTTP/2. */
     bool deny_private; /**< Refuse to connect to addresses that are not public: loopback, private,
                             link-local and others. For URLs that come from users (SSRF). */
-    bool no_deadline_header;    /**< Do not tell the time that is left as X-Request-Timeout-Ms. */
+    bool no_deadline_header; /**< Do not tell the time that is left as X-Request-Timeout-Ms. */
+    bool no_trace; /**< No spans, and do not tell the trace: for those whom it is no business of. */
     bk_http_prepare_fn prepare; /**< May be NULL. */
     void              *data;    /**< For prepare. */
 } bk_http_client_opts;

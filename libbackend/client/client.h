@@ -4,6 +4,7 @@
  *   request.c    is the request possible, and what curl is told of it
  *   answer.c     what comes, within its limits
  *   http_client.c  settings, life, sending, retries
+ *   span.c       what its trace is told of it
  *   object.c     JSON there and back
  */
 #ifndef BK_CLIENT_CLIENT_H
@@ -12,6 +13,7 @@
 #include <backend/arena.h>
 #include <backend/http_client.h>
 #include <backend/str.h>
+#include <backend/trace.h>
 
 #include "client/multi.h"
 
@@ -79,11 +81,25 @@ bool bk__http_repeatable(const char *method);
 /* The method and the URL without its query, which may hold secrets: for errors. */
 bk_str bk__http_request_words(bk_arena *arena, const bk_http_request *request);
 
+/* Bytes of "http://" or "https://"; 0: it is neither. */
+size_t bk__http_scheme_len(bk_str url);
+
+/* The first of @p ends in @p url from @p at on, or its end. */
+size_t bk__http_find_any(bk_str url, size_t at, const char *ends);
+
 /* Collects the head, asking `prepare`. */
 BK_YIELDS bk_err bk__exchange_head(struct bk__exchange *exchange);
 
 /* bk__transfer.set_up. */
 CURLcode bk__exchange_set_up(struct bk__transfer *transfer);
+
+/* --- span.c ----------------------------------------------------------------------------------- */
+
+/* A span around the request and its repetitions. NULL, which the other takes, outside a trace and
+ * with `no_trace`. */
+bk_span *bk__http_span_begin(const bk_http_client *client, const bk_http_request *request);
+void bk__http_span_end(bk_span *span, const bk_http_request *request, const bk_http_answer *answer,
+                       bk_err err);
 
 /* --- answer.c --------------------------------------------------------------------------------- */
 

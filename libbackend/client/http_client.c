@@ -128,7 +128,9 @@ bk_err bk_http_send(bk_http_client *client, const bk_http_request *request, bk_h
     client->stats.in_flight++;
     if (timeout_ms != BK_UNLIMITED)
         before = bk_deadline_push(timeout_ms);
+    bk_span *span = bk__http_span_begin(client, request);
     bk_err err = send_all(client, request, answer);
+    bk__http_span_end(span, request, answer, err);
     if (timeout_ms != BK_UNLIMITED)
         bk_deadline_pop(before);
     client->stats.in_flight--;

@@ -47,8 +47,7 @@ static bk_err check_header(bk_str name, bk_str value)
     return BK_OK;
 }
 
-/* Bytes of "http://" or "https://"; 0: it is neither. */
-static size_t scheme_len(bk_str url)
+size_t bk__http_scheme_len(bk_str url)
 {
     if (url.len >= 7 && bk_str_ieq(bk_str_at(url.ptr, 7), BK_LIT("http://")))
         return 7;
@@ -57,8 +56,7 @@ static size_t scheme_len(bk_str url)
     return 0;
 }
 
-/* The first of @p ends in @p url from @p at on, or its end. */
-static size_t find_any(bk_str url, size_t at, const char *ends)
+size_t bk__http_find_any(bk_str url, size_t at, const char *ends)
 {
     while (at < url.len && strchr(ends, url.ptr[at]) == NULL)
         at++;
@@ -72,10 +70,10 @@ static bk_err check_url(bk_str url)
     for (size_t i = 0; i < url.len; i++)
         if (url.ptr[i] <= ' ' || url.ptr[i] >= 0x7f || url.ptr[i] == '\\')
             return bk_fail(BK_EINVAL, "the URL has a byte at %zu that must be percent-encoded", i);
-    size_t host = scheme_len(url);
+    size_t host = bk__http_scheme_len(url);
     if (host == 0)
         return bk_fail(BK_EINVAL, "the URL begins with neither http:// nor https://");
-    size_t end = find_any(url, host, "/?#");
+    size_t end = bk__http_find_any(url, host, "/?#");
     if (end == host)
         return bk_fail(BK_EINVAL, "the URL names no host");
     if (memchr(url.ptr + host, '@', end - host) != NULL)
@@ -125,7 +123,7 @@ bk_str bk__http_request_words(bk_arena *arena, const bk_http_request *request)
 {
     bk_str url = request->url;
 
-    url.len = find_any(url, 0, "?#");
+    url.len = bk__http_find_any(url, 0, "?#");
     if (url.len > 200)
         url.len = 200;
     return bk_arena_printf(arena, "%s %.*s", bk__http_method(request), BK_PRI(url));
@@ -175,6 +173,30 @@ static bool has_header(const bk_http_header *headers, bk_str name)
     return false;
 }
 
+/* Whether the head has a line @p name by now, from the request or from `prepare`. */
+static bool is_collected(const struct bk__exchange *exchange, bk_str name)
+{
+    for (const struct curl_slist *it = exchange->head; it != NULL; it = it->next) {
+        bk_str line = bk_str_of(it->data);
+        if (line.len > name.len && (line.ptr[name.len] == ':' || line.ptr[name.len] == ';') &&
+            bk_str_ieq(bk_str_at(line.ptr, name.len), name))
+            return true;
+    }
+    return false;
+}
+
+/* A caller's own traceparent stays, and our state does not belong to it. */
+static void add_trace(struct bk__exchange *exchange)
+{
+    bk_str parent = bk_trace_header(bk_fiber_arena()), state = bk_trace_state();
+
+    if (!bk_str_present(parent) || is_collected(exchange, BK_LIT("traceparent")))
+        return;
+    add_header(exchange, BK_LIT("traceparent"), parent);
+    if (bk_str_present(state) && !is_collected(exchange, BK_LIT("tracestate")))
+        add_header(exchange, BK_LIT("tracestate"), state);
+}
+
 bk_err bk__exchange_head(struct bk__exchange *exchange)
 {
     const bk_http_client_opts *opts = &exchange->client->opts;
@@ -194,7 +216,11 @@ bk_err bk__exchange_head(struct bk__exchange *exchange)
         !has_header(request->headers, BK_LIT("x-request-timeout-ms")))
         add_header(exchange, BK_LIT("X-Request-Timeout-Ms"),
                    bk_arena_printf(bk_fiber_arena(), "%llu", (unsigned long long)left_ms));
-    return opts->prepare != NULL ? opts->prepare(&headers, opts->data) : BK_OK;
+    if (opts->prepare != NULL)
+        BK_TRY(opts->prepare(&headers, opts->data));
+    if (!opts->no_trace)
+        add_trace(exchange);
+    return BK_OK;
 }
 
 /* --- what curl is told, on the loop's stack --------------------------------------------------- */
@@ -276,7 +302,7 @@ static void set_connection(struct bk__exchange *exchange, CURL *easy)
     }
     curl_easy_setopt(easy, CURLOPT_HTTP_VERSION, (long)CURL_HTTP_VERSION_2TLS);
     /* A first connection that turns out to be HTTP/2 will do for all. */
-    if (scheme_len(exchange->request->url) == 8)
+    if (bk__http_scheme_len(exchange->request->url) == 8)
         curl_easy_setopt(easy, CURLOPT_PIPEWAIT, 1L);
 }
 
