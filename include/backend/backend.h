@@ -52,6 +52,7 @@
 #include <backend/middleware/validate.h>
 #include <backend/migrate.h>
 #include <backend/openapi.h>
+#include <backend/otlp.h>
 #include <backend/outbox.h>
 #include <backend/password.h>
 #include <backend/pg.h>

@@ -28,6 +28,8 @@ static _Thread_local struct {
     struct bk__span *ring; /* NULL: nobody exports */
     size_t capacity, first, count;
     uint64_t dropped;
+    void (*on_half)(void *data); /* may be NULL */
+    void *on_half_data;
 } spans;
 
 /* --- the ring --------------------------------------------------------------------------------- */
@@ -46,6 +48,19 @@ void bk__spans_close(void)
 {
     free(spans.ring);
     spans.ring = NULL;
+    spans.count = 0;
+    spans.on_half = NULL;
+}
+
+void bk__spans_on_half(void (*fn)(void *data), void *data)
+{
+    spans.on_half = fn;
+    spans.on_half_data = data;
+}
+
+size_t bk__spans_waiting(void)
+{
+    return spans.count;
 }
 
 bool bk__spans_want(const struct bk__trace *trace)
@@ -62,6 +77,8 @@ void bk__spans_put(const struct bk__span *span)
         return;
     }
     spans.ring[(spans.first + spans.count++) % spans.capacity] = *span;
+    if (spans.count == (spans.capacity + 1) / 2 && spans.on_half != NULL)
+        spans.on_half(spans.on_half_data);
 }
 
 size_t bk__spans_take(struct bk__span *out, size_t max)

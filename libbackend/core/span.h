@@ -55,6 +55,13 @@ void bk__spans_put(const struct bk__span *span);
 void bk__spans_open(size_t capacity);
 void bk__spans_close(void);
 
+/* Has @p fn called whenever the ring becomes half full, where the span has ended that made it so:
+ * it must not wait. Until the ring is closed. */
+void bk__spans_on_half(void (*fn)(void *data), void *data);
+
+/* How many there are to be taken; 0 where there is no ring. */
+size_t bk__spans_waiting(void);
+
 /* Moves up to @p max spans to @p out, the oldest first, and returns how many. */
 size_t bk__spans_take(struct bk__span *out, size_t max);
 

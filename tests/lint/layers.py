@@ -34,7 +34,7 @@ PUBLIC = {
     "pubsub": "pubsub",
     "queue": "queue queue_admin worker outbox cron schedule flow",
     "migrate": "migrate",
-    "ops": "health dashboard",
+    "ops": "health otlp dashboard",
     "app": "backend config testing",
     "cluster": "cluster",
     "cli": "cli",

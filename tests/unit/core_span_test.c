@@ -195,6 +195,39 @@ static void test_names_and_attributes_are_bounded(void **state)
 
 #define SPAN_TEST(claim) cmocka_unit_test_setup_teardown(claim, set_up, tear_down)
 
+static void count_call(void *data)
+{
+    (*(int *)data)++;
+}
+
+static void test_half_a_ring_calls_for_somebody(void **state)
+{
+    (void)state;
+    struct bk__span spans[5];
+    int calls = 0;
+
+    assert_int_equal(bk__spans_waiting(), 0);
+    bk__spans_open(5);
+    bk__spans_on_half(count_call, &calls);
+    for (int i = 0; i < 2; i++)
+        put(i);
+    assert_int_equal(calls, 0);
+    put(2);
+    assert_int_equal(calls, 1);
+    put(3);
+    assert_int_equal(bk__spans_waiting(), 4);
+    assert_int_equal(calls, 1);
+    assert_int_equal(bk__spans_take(spans, 5), 4);
+    for (int i = 0; i < 9; i++)
+        put(i);
+    assert_int_equal(calls, 2);
+    bk__spans_close();
+    assert_int_equal(bk__spans_waiting(), 0);
+    bk__spans_open(1); /* nobody is called by a new one */
+    put(0);
+    assert_int_equal(calls, 2);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -203,6 +236,7 @@ int main(void)
         SPAN_TEST(test_spans_one_after_another_take_no_more_memory),
         SPAN_TEST(test_outside_a_trace_there_are_no_spans),
         SPAN_TEST(test_what_does_not_fit_is_dropped_and_counted),
+        SPAN_TEST(test_half_a_ring_calls_for_somebody),
         SPAN_TEST(test_names_and_attributes_are_bounded),
     };
     return cmocka_run_group_tests_name("core/span", tests, NULL, NULL);
