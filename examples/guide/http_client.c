@@ -111,7 +111,8 @@ static void declare_clients(bk_app *app, struct store *store, const char *mail_u
     store->hooks = bk_http_client_new(app, &(bk_http_client_opts){.name = "hooks",
                                                                   .deny_private = true,
                                                                   .body_bytes = 64 * 1024,
-                                                                  .no_deadline_header = true});
+                                                                  .no_deadline_header = true,
+                                                                  .no_trace = true});
 
     store->mailer = bk_mailer_new(
         app, &(bk_mailer_opts){.url = bk_str_of(mail_url),

@@ -22,6 +22,13 @@ static void observe(bk_app *app)
 }
 /* end of snippet */
 
+/* snippet: export */
+static void export_traces(bk_app *app)
+{
+    (void)bk_otlp_new(app, &(bk_otlp_opts){.service = "shop"});
+}
+/* end of snippet */
+
 /* snippet: line */
 static bk_err order(bk_req *req, bk_res *res) /* POST /orders/{product} */
 {
@@ -34,7 +41,7 @@ static bk_err order(bk_req *req, bk_res *res) /* POST /orders/{product} */
 /* end of snippet */
 
 /* snippet: outgoing */
-/* The head of a call to another service. */
+/* The head of a call to another service that is not made by a bk_http_client. */
 static bk_str outgoing_head(bk_arena *arena)
 {
     bk_str trace = bk_trace_header(arena), left = bk_deadline_header(arena);
@@ -71,6 +78,7 @@ void observability_declare(bk_app *app)
 {
     bk_router *old_api = bk_router_group(bk_app_router(app), "/v1");
 
+    export_traces(app);
     observe(app);
     speak_as_before(app, old_api);
     bk_post(bk_app_router(app), "/orders/{product}", order);

@@ -147,6 +147,7 @@ int main(int argc, char **argv)
         return 2;
     }
     bk_config_use(app, config);
+    bk_otlp_new(app, NULL); /* where OTEL_EXPORTER_OTLP_ENDPOINT says */
     bk_app_cluster(app, &(bk_cluster_opts){.web_workers = (uint32_t)settings.web_workers,
                                            .job_workers = (uint32_t)settings.job_workers});
     if (settings.cors_origins.count > 0)

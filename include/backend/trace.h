@@ -4,7 +4,8 @@
  *
  * A trace belongs to the running fiber: bk_mw_trace() gives each request one, taken from its
  * `traceparent` or new, and the children of a group share that of the fiber which opened the group.
- * Log lines show it by themselves. Hand it on with each call to another service:
+ * Log lines show it, and a bk_http_client hands it on, by themselves. Hand it on with any other call
+ * to another service:
  *
  * @code
  * bk_str parent = bk_trace_header(bk_req_arena(req));
@@ -14,8 +15,8 @@
  *
  * A span is a piece of that work with a name and a duration. The request's own is made by
  * bk_mw_trace(); others stand between bk_span_begin() and bk_span_end(). Spans are kept only while
- * somebody takes them away (an exporter) and the trace is sampled; otherwise they cost little more
- * than a new id.
+ * somebody takes them away (backend/otlp.h) and the trace is sampled; otherwise they cost little
+ * more than a new id.
  */
 #ifndef BACKEND_TRACE_H
 #define BACKEND_TRACE_H

@@ -19,6 +19,7 @@ import time
 import cases
 import postgres
 import redis
+from otlp_receiver import Receiver
 from ws_client import TEXT, Client
 
 PROGRAM = os.path.join(os.environ["BUILD_ROOT"], "examples", "service", "service")
@@ -682,6 +683,14 @@ def test_the_api_is_described(place):
                              ("/api/products/{id}", "delete"), ("/api/products/events", "get")):
             assert (path, method) in routes, (path, method, routes)
         assert "sku" in docs["components"]["schemas"]["product"]["properties"]
+
+
+def test_traces_go_to_a_collector_where_one_is_named(place):
+    collector = Receiver()
+    with Service(place, OTEL_EXPORTER_OTLP_ENDPOINT=collector.url, OTEL_SERVICE_NAME="service") as service:
+        service.anyone().get("/api/products/600")
+    assert "GET /api/products/{id}" in [span.name for span in collector.spans()]
+    assert {taken.service["service.name"] for taken in collector.taken} == {"service"}
 
 
 def test_the_service_goes_on_without_redis(place):
