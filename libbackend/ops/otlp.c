@@ -63,6 +63,14 @@ static bool has_work(const bk_otlp *self)
     return self->batch.arena != NULL || bk__spans_waiting() != 0;
 }
 
+/* For it not to wait for the interval. */
+static bool has_much(const bk_otlp *self)
+{
+    size_t waiting = bk__spans_waiting();
+
+    return waiting >= self->settings.batch || waiting > self->settings.spans / 2;
+}
+
 static bool is_put_off(const bk_otlp *self, uint64_t now)
 {
     return self->batch.arena != NULL && self->batch.not_before_ms > now;
@@ -85,6 +93,7 @@ static void patience_ends(struct bk__timer *timer)
 {
     bk_otlp *self = bk__container_of(timer, bk_otlp, patience);
 
+    self->is_impatient = true;
     if (self->fiber != NULL)
         bk_fiber_cancel(self->fiber);
 }
@@ -99,8 +108,8 @@ static bk_err send_one(void *data)
     self->is_sending = false;
     if (self->is_draining)
         let_end(self);
-    if (self->batch.arena == NULL && bk__spans_waiting() >= self->settings.batch)
-        bk__timer_set(self->loop, &self->timer, bk_now_ms()); /* there is more */
+    if (self->batch.arena == NULL && has_much(self))
+        bk__timer_set(self->loop, &self->timer, bk_now_ms());
     else if (is_put_off(self, bk_now_ms()))
         bk__timer_at_least(self->loop, &self->timer, self->batch.not_before_ms);
     return BK_OK;
@@ -115,7 +124,7 @@ static void tick(struct bk__timer *timer)
     if (is_put_off(self, now) && self->batch.not_before_ms < next)
         next = self->batch.not_before_ms;
     bk__timer_set(self->loop, &self->timer, next);
-    if (self->is_sending || is_put_off(self, now) || !has_work(self))
+    if (self->is_sending || self->is_impatient || is_put_off(self, now) || !has_work(self))
         return;
     self->is_sending = bk_spawn("otlp", send_one, self) == BK_OK;
     bk_error_clear(); /* no room for a fiber: at the next interval */
@@ -154,7 +163,7 @@ static bk_err start(void *data)
     self->stats = (bk_otlp_stats){0};
     self->told = self->told_at_ms = 0;
     self->fiber = NULL;
-    self->is_sending = self->is_draining = self->is_failing = false;
+    self->is_sending = self->is_draining = self->is_impatient = self->is_failing = false;
     self->loop = bk__loop_current;
     bk__spans_open(self->settings.spans);
     bk__spans_on_half(is_half_full, self);

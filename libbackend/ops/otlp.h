@@ -80,6 +80,7 @@ struct bk_otlp {
     bool is_sending;           /* a fiber is */
     bk_fiber *fiber;           /* which, once it runs */
     bool is_draining;          /* the app waits for a batch under way, until patience ends */
+    bool is_impatient;         /* it has ended: the rest is for the stop */
     bool is_failing;           /* the last request did not succeed */
     bk_otlp_stats stats;       /* `dropped` without those of the ring */
     uint64_t told, told_at_ms; /* drops that were logged, and when */

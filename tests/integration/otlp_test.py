@@ -188,6 +188,17 @@ def test_a_batch_that_is_under_way_at_the_end_arrives():
         assert not server.lines("otlp.dropped")
 
 
+def test_a_batch_that_hangs_at_the_end_is_given_up():
+    collector = Receiver()
+    collector.delay_s = 60
+    with Server(collector.url) as server:
+        assert server.get("/broken")[0] == 500
+        until(lambda: collector.asked)
+        assert server.stop() < 20  # of which 3 for the request under way, and 3 for another
+        assert len(collector.asked) == 2
+        assert server.lines("otlp.dropped")[-1]["total"] == 1 and not server.lines("app.drain_timeout")
+
+
 def test_a_collector_that_is_busy_is_asked_when_it_says():
     collector = Receiver()
     collector.refuse = [(503, {"Retry-After": "3"}), (429, {})]
