@@ -6,17 +6,20 @@
 static struct {
     bk_otlp *otlp;
     bk_http_client *client;
+    bk_pg *db; /* NULL: without DATABASE_URL */
     bk_str upstream;
 } it;
 
-/* A span of its own, in it a request to UPSTREAM. */
+/* A span of its own, in it a statement and a request to UPSTREAM. */
 static bk_err price(bk_req *req, bk_res *res)
 {
     bk_http_answer answer;
     bk_span *span = bk_span_begin("find the price", BK_SPAN_INTERNAL);
 
     bk_span_str(span, "product", bk_req_param(req, "product"));
-    bk_err err = bk_http_send(it.client, &(bk_http_request){.url = it.upstream}, &answer);
+    bk_err err = it.db != NULL ? bk_pg_exec(it.db, "SELECT 1", BK_NO_ARGS, NULL) : BK_OK;
+    if (err == BK_OK)
+        err = bk_http_send(it.client, &(bk_http_request){.url = it.upstream}, &answer);
     bk_span_end(span, err);
     BK_TRY(err);
     return bk_res_text(res, 200, bk_trace_id());
@@ -66,6 +69,8 @@ int main(int argc, char **argv)
 
     it.otlp = bk_otlp_new(app, NULL);
     it.client = bk_http_client_new(app, NULL);
+    if (getenv("DATABASE_URL") != NULL)
+        it.db = bk_pg_new(app, &(bk_pg_opts){.url = bk_str_of(getenv("DATABASE_URL"))});
     it.upstream = bk_str_of(getenv("UPSTREAM"));
     bk_use(traced, bk_mw_trace(app, NULL));
     bk_get(traced, "/prices/{product}", price);

@@ -14,6 +14,7 @@ import threading
 import time
 
 import cases
+import postgres
 from otlp_receiver import Receiver
 from service import until
 
@@ -51,7 +52,8 @@ class Server:
     def __init__(self, endpoint, interval_ms=100, **env):
         self.upstream = Upstream()
         self.log = tempfile.TemporaryFile()
-        clean = {name: value for name, value in os.environ.items() if not name.startswith("OTEL_")}
+        clean = {name: value for name, value in os.environ.items()
+                 if not name.startswith("OTEL_") and name != "DATABASE_URL"}
         self.process = subprocess.Popen(
             [SERVER, "--port", "0"], stdout=subprocess.PIPE, stderr=self.log, text=True,
             env={**clean, "OTEL_EXPORTER_OTLP_ENDPOINT": endpoint, "OTEL_SERVICE_NAME": "shop",
@@ -131,6 +133,19 @@ def test_a_trace_arrives_whole_with_its_links():
         broken = named(collector.spans(), "GET /broken")
         assert broken.parent is None and broken.status["code"] == 2
         assert server.stats() == {"exported": 4, "dropped": 0, "waiting": 0, "requests": len(collector.taken)}
+
+
+def test_sql_stands_in_the_trace():
+    collector = Receiver()
+    with postgres.start() as database, Server(collector.url, DATABASE_URL=database.url()) as server:
+        assert server.get("/prices/tea", traceparent=PARENT)[0] == 200
+        server.stop()
+        request, own, sql, call = (named(collector.spans(), name)
+                                   for name in ("GET /prices/{product}", "find the price", "SELECT", "GET"))
+        assert {span.trace for span in collector.spans()} == {TRACE}
+        assert (own.parent, sql.parent, call.parent) == (request.id, own.id, own.id)
+        assert sql.kind == 3 and sql.attributes["db.query.text"] == "SELECT 1"
+        assert collector.spans() == [sql, call, own, request]  # as they have ended
 
 
 def test_a_request_that_is_not_sampled_leaves_nothing():
