@@ -81,6 +81,17 @@ bk_err bk__otlp_pairs(bk_arena *arena, bk_str text, struct bk__otlp_pair **out)
     return BK_OK;
 }
 
+/* The same, with words that begin with @p name. */
+static bk_err read_pairs(bk_arena *arena, const char *name, const char *text,
+                         struct bk__otlp_pair **out)
+{
+    bk_err err = bk__otlp_pairs(arena, bk_str_of(text), out);
+
+    if (err != BK_OK)
+        (void)bk_context(err, "%s", name);
+    return err;
+}
+
 static const struct bk__otlp_pair *find(const struct bk__otlp_pair *pairs, bk_str key)
 {
     for (; bk_str_present(pairs->key); pairs++)
@@ -120,10 +131,9 @@ static bk_err read_service(bk_arena *arena, const bk_otlp_opts *opts, struct bk_
     struct bk__otlp_pair *own, *environment;
     const char *name = opts->service != NULL ? opts->service : variable("OTEL_SERVICE_NAME");
 
-    BK_TRY(bk_context(bk__otlp_pairs(arena, bk_str_of(opts->resource), &own), "resource"));
-    BK_TRY(bk_context(
-        bk__otlp_pairs(arena, bk_str_of(variable("OTEL_RESOURCE_ATTRIBUTES")), &environment),
-        "OTEL_RESOURCE_ATTRIBUTES"));
+    BK_TRY(read_pairs(arena, "resource", opts->resource, &own));
+    BK_TRY(read_pairs(arena, "OTEL_RESOURCE_ATTRIBUTES", variable("OTEL_RESOURCE_ATTRIBUTES"),
+                      &environment));
     const struct bk__otlp_pair *named = find(own, BK_LIT("service.name"));
     if (named == NULL)
         named = find(environment, BK_LIT("service.name"));
@@ -146,7 +156,7 @@ static bk_err read_headers(bk_arena *arena, const bk_otlp_opts *opts, struct bk_
 
     if (text == NULL)
         text = either(arena, "HEADERS", &name);
-    BK_TRY(bk_context(bk__otlp_pairs(arena, bk_str_of(text), &pairs), "%s", name));
+    BK_TRY(read_pairs(arena, name, text, &pairs));
     size_t count = count_of(pairs);
     bk_http_header *headers = bk_arena_zalloc(arena, (count + 1) * sizeof *headers);
     for (size_t i = 0; i < count; i++)

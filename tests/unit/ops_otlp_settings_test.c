@@ -188,12 +188,11 @@ static void test_numbers_have_defaults(void **state)
 }
 
 static bk_otlp_opts wrong_opts;
+static bk_app *wrong_app;
 
 static void declare_wrong(void)
 {
-    bk_app *app = bk_app_new(NULL);
-
-    (void)bk_otlp_new(app, &wrong_opts);
+    (void)bk_otlp_new(wrong_app, &wrong_opts);
 }
 
 static void test_wrong_settings_stop_the_program_with_words(void **state)
@@ -228,6 +227,7 @@ static void test_wrong_settings_stop_the_program_with_words(void **state)
     };
     char words[1000];
 
+    wrong_app = bk_app_new(NULL);
     for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
         wrong_opts = cases[i].opts;
         if (cases[i].name != NULL)
@@ -236,6 +236,7 @@ static void test_wrong_settings_stop_the_program_with_words(void **state)
             fail_msg("no \"%s\" in: %s", cases[i].words, words);
         clear_environment();
     }
+    bk_app_free(wrong_app);
 }
 
 static void test_the_collector_may_ask_to_wait(void **state)
