@@ -128,16 +128,19 @@ static void put_worker(struct bk__supervisor *s, enum bk__worker_state state, pi
         (struct bk__worker){.pid = pid, .channel = -1, .since_ms = bk__monotonic_ms()};
 }
 
-/* Which signal came first; 0: none. A later one of ours ends it in any case: of those that wait,
- * the kernel delivers those of higher numbers last. */
+/* Ours comes last: of signals that dump core the kernel delivers the lower numbers first, and those
+ * that do not, such as SIGTERM and SIGKILL, end the process where they are sent. */
+#define PROBE SIGXFSZ
+
+/* Which signal came first; 0: none. Ours ends the process in any case. */
 static int signal_of(pid_t pid)
 {
     int status;
 
-    assert_int_equal(kill(pid, SIGRTMIN), 0);
+    assert_int_equal(kill(pid, PROBE), 0);
     assert_int_equal(waitpid(pid, &status, 0), pid);
     assert_true(WIFSIGNALED(status));
-    return WTERMSIG(status) == SIGRTMIN ? 0 : WTERMSIG(status);
+    return WTERMSIG(status) == PROBE ? 0 : WTERMSIG(status);
 }
 
 /* What comes of it, as the page would write it. */
