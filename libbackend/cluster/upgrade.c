@@ -73,12 +73,32 @@ void bk__upgrade_init(struct bk__upgrade *upgrade)
     *upgrade = (struct bk__upgrade){.heard = -1, .heirs = -1, .heirs_end = -1};
 }
 
+/* The arguments that the program began with: who reads flags, as bk_config does, takes them out of
+ * argv. NULL where /proc does not tell. Never freed, for the process becomes another one. */
+static char **first_arguments(void)
+{
+    FILE *file = fopen("/proc/self/cmdline", "re");
+    char **argv = NULL, *word = NULL;
+    size_t count = 0, size = 0;
+
+    while (file != NULL && getdelim(&word, &size, '\0', file) > 0) {
+        char **longer = realloc(argv, (count + 2) * sizeof *argv);
+        if (longer == NULL)
+            return NULL;
+        argv = longer;
+        argv[count++] = word;
+        argv[count] = word = NULL;
+        size = 0;
+    }
+    return argv;
+}
+
 /* As it was called, so that a link that points elsewhere now is followed; else the file that runs.
  */
-static const char *executable(const bk_app *app, char *buffer, size_t size)
+static const char *executable(const char *called, char *buffer, size_t size)
 {
-    if (app->argv[0] != NULL && strchr(app->argv[0], '/') != NULL)
-        return app->argv[0];
+    if (called != NULL && strchr(called, '/') != NULL)
+        return called;
     ssize_t len = readlink("/proc/self/exe", buffer, size - 1);
     buffer[len > 0 ? len : 0] = '\0';
     static const char gone[] = " (deleted)";
@@ -128,8 +148,11 @@ BK_NORETURN static void become_next(const bk_app *app, int tell, int init)
     unsetenv("WATCHDOG_PID"); /* or it would not think itself meant */
     sigemptyset(&none);
     sigprocmask(SIG_SETMASK, &none, NULL);
-    const char *path = executable(app, buffer, sizeof buffer);
-    execv(path, app->argv);
+    char **argv = first_arguments();
+    if (argv == NULL)
+        argv = app->argv;
+    const char *path = executable(argv[0], buffer, sizeof buffer);
+    execv(path, argv);
     fprintf(stderr, "cannot start %s: %s\n", path, strerror(errno));
     _exit(127);
 }

@@ -20,6 +20,7 @@ import cases
 import postgres
 import redis
 from otlp_receiver import Receiver
+import service as supervised
 from ws_client import TEXT, Client
 
 PROGRAM = os.path.join(os.environ["BUILD_ROOT"], "examples", "service", "service")
@@ -651,6 +652,17 @@ def test_a_client_has_so_many_requests(place):
         assert int(service.anyone().want(429, "GET", "/api/products/1")["Retry-After"]) > 0
         service.anyone().get("/openapi.json")
     place.redis.cli("FLUSHALL")
+
+
+def test_an_upgrade_is_called_as_the_one_before(place):
+    env = {"DATABASE_URL": place.pg.url(), "REDIS_URL": place.redis.url(), "DEV_DIR": place.folder}
+    with supervised.Service(PROGRAM, "--port", "0", "--web-workers", "1", env=env) as service:
+        before = service.status()
+        assert service.ask("upgrade")["ok"]
+        supervised.until(lambda: service.supervisor_or(before["pid"]) != before["pid"])
+        now = service.status()
+        assert now["listeners"] == before["listeners"], (before, now)
+        assert [worker["role"] for worker in now["workers"]] == ["web", "job"], now
 
 
 def test_pages_of_other_origins_may_call_when_they_are_named(place):
