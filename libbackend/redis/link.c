@@ -172,6 +172,12 @@ void bk__redis_link_break(struct bk__redis_link *link, const char *why)
         fail_attempt(link, why);
 }
 
+/* For logs. */
+static const char *server_name(const struct bk__redis_link *link)
+{
+    return link->host != NULL ? link->host : link->opts.to->unix_path;
+}
+
 /* An attempt came to nothing. */
 static void fail_attempt(struct bk__redis_link *link, const char *why)
 {
@@ -181,7 +187,7 @@ static void fail_attempt(struct bk__redis_link *link, const char *why)
     enter(link);
     if (link->state != DOWN)
         bk_warn("redis.unreachable", bk_kv_str("name", bk_str_of(link->opts.name)),
-                bk_kv_str("host", bk_str_of(link->host)), bk_kv_i64("port", link->opts.port),
+                bk_kv_str("host", bk_str_of(server_name(link))), bk_kv_i64("port", link->opts.port),
                 bk_kv_str("why", bk_str_of(words)));
     close_socket(link);
     link->state = DOWN;
@@ -364,7 +370,7 @@ static void finish_preamble(struct bk__redis_link *link)
     link->connects++;
     bk__timer_stop(link->loop, &link->retry);
     bk_info("redis.connected", bk_kv_str("name", bk_str_of(link->opts.name)),
-            bk_kv_str("host", bk_str_of(link->host)), bk_kv_i64("port", link->opts.port));
+            bk_kv_str("host", bk_str_of(server_name(link))), bk_kv_i64("port", link->opts.port));
     wake_waiters(link);
     bk__loop_put_off(link->loop, &link->flush);
     if (link->opts.up != NULL)
