@@ -20,6 +20,8 @@
 /* What is said first, in this order, whatever the order in the line. */
 struct head {
     bk_str level, time, msg; /* as in the line */
+    bk_str method, url;      /* of the request that the line is about; empty: of none */
+    bk_str status, answered_in;
 };
 
 /* Bytes of the JSON value at the beginning of @p text, which is whole. */
@@ -101,28 +103,88 @@ static char *put_level(char *out, bk_str level_text, bool colors)
                          colors ? PLAIN : "");
 }
 
-/* Which fields a line has that nobody who looks at a terminal needs. */
-static bool is_left_out(bk_str name)
+/* The member of an object; empty where it has none. */
+static bk_str member(bk_str object, bk_str wanted)
 {
-    return bk_str_eq(name, BK_LIT("pid")) || bk_str_eq(name, BK_LIT("hostname")) ||
-           bk_str_eq(name, BK_LIT("level")) || bk_str_eq(name, BK_LIT("time")) ||
-           bk_str_eq(name, BK_LIT("msg")) || bk_str_eq(name, BK_LIT("trace_flags"));
+    bk_str name, value;
+
+    while (next_field(&object, &name, &value))
+        if (bk_str_eq(name, wanted))
+            return unquoted(value);
+    return BK_LIT("");
+}
+
+/* Which fields a line has that nobody who looks at a terminal needs, or that stand before. */
+static bool is_left_out(bk_str name, const struct head *head)
+{
+    static const char *const always[] = {"pid", "hostname",    "level",    "time",
+                                         "msg", "trace_flags", "trace_id", "span_id"};
+    static const char *const of_request[] = {"req", "res", "responseTime"};
+
+    for (size_t i = 0; i < sizeof always / sizeof *always; i++)
+        if (bk_str_eq(name, bk_str_of(always[i])))
+            return true;
+    for (size_t i = 0; i < sizeof of_request / sizeof *of_request; i++)
+        if (head->url.len != 0 && bk_str_eq(name, bk_str_of(of_request[i])))
+            return true;
+    return false;
 }
 
 static struct head read_head(bk_str line)
 {
-    struct head head = {BK_LIT("0"), BK_LIT("0"), BK_LIT("")};
+    struct head head = {.level = BK_LIT("0"), .time = BK_LIT("0")};
     bk_str name, value;
 
     while (next_field(&line, &name, &value)) {
-        if (bk_str_eq(name, BK_LIT("level")))
+        if (bk_str_eq(name, BK_LIT("level"))) {
             head.level = value;
-        else if (bk_str_eq(name, BK_LIT("time")))
+        } else if (bk_str_eq(name, BK_LIT("time"))) {
             head.time = value;
-        else if (bk_str_eq(name, BK_LIT("msg")))
+        } else if (bk_str_eq(name, BK_LIT("msg"))) {
             head.msg = unquoted(value);
+        } else if (bk_str_eq(name, BK_LIT("req"))) {
+            head.method = member(value, BK_LIT("method"));
+            head.url = member(value, BK_LIT("url"));
+        } else if (bk_str_eq(name, BK_LIT("res"))) {
+            head.status = member(value, BK_LIT("statusCode"));
+        } else if (bk_str_eq(name, BK_LIT("responseTime"))) {
+            head.answered_in = value;
+        }
     }
     return head;
+}
+
+static bk_str status_color(bk_str status)
+{
+    switch (status.ptr[0]) {
+    case '4':
+        return BK_LIT("\033[33m");
+    case '5':
+        return BK_LIT("\033[31m");
+    default:
+        return BK_LIT("\033[32m");
+    }
+}
+
+/* ` GET /api/products/42 200 0.213 ms` */
+static char *put_request(char *out, const struct head *head, bool colors)
+{
+    out = put(out, BK_LIT(" "));
+    out = put(out, head->method);
+    out = put(out, BK_LIT(" "));
+    out = put(out, head->url);
+    if (head->status.len != 0) {
+        out = put(out, BK_LIT(" "));
+        out = put(out, colors ? status_color(head->status) : BK_LIT(""));
+        out = put(out, head->status);
+        out = put(out, colors ? BK_LIT(PLAIN) : BK_LIT(""));
+    }
+    if (head->answered_in.len != 0) {
+        out = put(out, BK_LIT(" "));
+        out = put(out, head->answered_in);
+        out = put(out, BK_LIT(" ms"));
+    }
+    return out;
 }
 
 /* A word stands without quotes, all else as in JSON. */
@@ -146,9 +208,11 @@ size_t bk__log_pretty(bk_str line, bool colors, char *out)
     at = put(at, colors ? BK_LIT(PLAIN) : BK_LIT(""));
     at = put_level(at, head.level, colors);
     at = put(at, head.msg);
+    if (head.url.len != 0)
+        at = put_request(at, &head, colors);
     at = put(at, colors ? BK_LIT(CYAN) : BK_LIT(""));
     while (next_field(&line, &name, &value)) {
-        if (is_left_out(name))
+        if (is_left_out(name, &head))
             continue;
         at = put(at, BK_LIT(" "));
         at = put(at, name);

@@ -64,15 +64,42 @@ static void test_what_is_no_word_stays_json(void **state)
         "e=\"\\u001b[31m\" f=1.5\n");
 }
 
+static void test_a_request_is_told_in_words(void **state)
+{
+    (void)state;
+    static const char line[] =
+        "{\"level\":30,\"time\":0,\"msg\":\"request.completed\",\"reqId\":\"r-1\",\"trace_id\":\"a\","
+        "\"span_id\":\"b\",\"req\":{\"id\":\"r-1\",\"method\":\"GET\",\"url\":\"/a?b=\\\"\"},"
+        "\"res\":{\"statusCode\":404,\"bytes\":7},\"responseTime\":0.213,\"user\":7}\n";
+
+    assert_text(
+        pretty(line, false),
+        "00:00:00.000 INFO  request.completed GET /a?b=\\\" 404 0.213 ms reqId=r-1 user=7\n");
+    assert_text(pretty(line, true),
+                "\033[90m00:00:00.000\033[0m \033[32mINFO \033[0m request.completed GET /a?b=\\\" "
+                "\033[33m404\033[0m 0.213 ms\033[36m reqId=r-1 user=7\033[0m\n");
+}
+
+/* As of one that was aborted before there was an answer. */
+static void test_a_request_without_an_answer_has_none(void **state)
+{
+    (void)state;
+    assert_text(
+        pretty(
+            "{\"level\":30,\"time\":0,\"msg\":\"x\",\"req\":{\"method\":\"PUT\",\"url\":\"/\"}}\n",
+            false),
+        "00:00:00.000 INFO  x PUT /\n");
+}
+
 static void test_objects_are_shown_whole(void **state)
 {
     (void)state;
     assert_text(
         pretty(
-            "{\"level\":30,\"time\":0,\"msg\":\"x\",\"req\":{\"url\":\"/a,}\\\"\",\"h\":{\"a\":1}}"
+            "{\"level\":30,\"time\":0,\"msg\":\"x\",\"job\":{\"name\":\"/a,}\\\"\",\"h\":{\"a\":1}}"
             ",\"responseTime\":0.213}\n",
             false),
-        "00:00:00.000 INFO  x req={\"url\":\"/a,}\\\"\",\"h\":{\"a\":1}} responseTime=0.213\n");
+        "00:00:00.000 INFO  x job={\"name\":\"/a,}\\\"\",\"h\":{\"a\":1}} responseTime=0.213\n");
 }
 
 static void test_colors_are_closed_again(void **state)
@@ -86,8 +113,8 @@ static void test_colors_are_closed_again(void **state)
 static void test_half_a_line_does_no_harm(void **state)
 {
     (void)state;
-    static const char line[] = "{\"level\":30,\"time\":0,\"msg\":\"x\",\"req\":{\"a\":\"b\\\"\"},"
-                               "\"c\":[1,{}],\"d\":\"e\"}\n";
+    static const char line[] = "{\"level\":30,\"time\":0,\"msg\":\"x\",\"req\":{\"url\":\"b\\\"\"},"
+                               "\"res\":{\"statusCode\":200},\"c\":[1,{}],\"d\":\"e\"}\n";
 
     for (size_t len = 0; len < sizeof line; len++) {
         char *part = malloc(len + 1);
@@ -104,6 +131,8 @@ int main(void)
         cmocka_unit_test(test_time_level_and_event_come_first),
         cmocka_unit_test(test_each_level_has_a_name),
         cmocka_unit_test(test_what_is_no_word_stays_json),
+        cmocka_unit_test(test_a_request_is_told_in_words),
+        cmocka_unit_test(test_a_request_without_an_answer_has_none),
         cmocka_unit_test(test_objects_are_shown_whole),
         cmocka_unit_test(test_colors_are_closed_again),
         cmocka_unit_test(test_half_a_line_does_no_harm),
