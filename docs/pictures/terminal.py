@@ -11,6 +11,7 @@ import sys
 
 ADVANCE, LINE, SIZE = 7.8, 19, 13  # a character's width, a line's height, the font's size
 MARGIN, BAR = 18, 36  # around the text; of the title, above it
+COLUMNS = 100  # at least
 
 COLORS = {30: 'k', 31: 'r', 32: 'g', 33: 'y', 34: 'b', 35: 'm', 36: 'c', 37: 'w', 90: 'd'}
 STYLE = """
@@ -73,7 +74,7 @@ def pieces(line):
 
 
 def picture(title, lines):
-    width = round(max(len(line) for line in lines) * ADVANCE + 2 * MARGIN)
+    width = round(max(COLUMNS, *map(len, lines)) * ADVANCE + 2 * MARGIN)
     height = BAR + len(lines) * LINE + MARGIN
     out = [f'<svg xmlns="http://www.w3.org/2000/svg" width="{width}" height="{height}" viewBox="0 0 {width} {height}"'
            f' role="img" aria-label="{html.escape(title)}">',
