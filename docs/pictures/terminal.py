@@ -87,7 +87,8 @@ def picture(title, lines):
         for column, text, style in pieces(line):
             kind = f' class="{" ".join(sorted(style))}"' if style else ''
             out.append(f'<text{kind} x="{MARGIN + column * ADVANCE:.1f}" y="{BAR + row * LINE + SIZE}"'
-                       f' textLength="{len(text) * ADVANCE:.1f}" lengthAdjust="spacingAndGlyphs">{html.escape(text)}</text>')
+                       f' textLength="{len(text) * ADVANCE:.1f}" lengthAdjust="spacingAndGlyphs">'
+                       f'{html.escape(text)}</text>')
     return '\n'.join(out) + '\n</svg>\n'
 
 
