@@ -23,6 +23,7 @@ import socket
 import subprocess
 import sys
 import time
+from typing import NamedTuple
 
 PRODUCTS = 10000
 WRITES = 0.05
@@ -36,8 +37,8 @@ PRICE = re.compile(rb'"price_cents":(\d+)')
 class Connection:
     """One keep-alive connection, one request at a time."""
 
-    def __init__(self):
-        self.socket = socket.create_connection(("127.0.0.1", PORT))
+    def __init__(self, port):
+        self.socket = socket.create_connection(("127.0.0.1", port))
         self.socket.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
 
     def ask(self, text):
@@ -60,23 +61,29 @@ class Connection:
         return got
 
 
-def get(product):
-    return b"GET /api/cached/products/%d HTTP/1.1\r\nHost: bench\r\n\r\n" % product
+class Site(NamedTuple):
+    """Where products are read and written."""
+    port: int
+    path: str
+    changed: int  # the status of a PATCH that did it
+    token: str = ""
+
+    def get(self, product):
+        return f"GET {self.path}/{product} HTTP/1.1\r\nHost: bench\r\n\r\n".encode()
+
+    def patch(self, product, price):
+        body = f'{{"price_cents":{price}}}'
+        return (f"PATCH {self.path}/{product} HTTP/1.1\r\nHost: bench\r\nAuthorization: Bearer {self.token}\r\n"
+                f"Content-Type: application/json\r\nContent-Length: {len(body)}\r\n\r\n{body}").encode()
 
 
-def patch(product, price):
-    body = b'{"price_cents":%d}' % price
-    return (b"PATCH /api/cached/products/%d HTTP/1.1\r\nHost: bench\r\nContent-Type: application/json\r\n"
-            b"Content-Length: %d\r\n\r\n%s" % (product, len(body), body))
-
-
-def client(number, warm_until, until, answers):
+def client(site, number, warm_until, until, answers):
     """Reads and writes; puts what it saw into the queue."""
     dice = random.Random(number)
     sums = list(itertools.accumulate(1 / rank for rank in range(1, PRODUCTS + 1)))
     ids = list(range(1, PRODUCTS + 1))
     random.Random(0).shuffle(ids)
-    connections = [Connection() for _ in range(2)]
+    connections = [Connection(site.port) for _ in range(2)]
     seen = {"HIT": 0, "MISS": 0, "STALE": 0, "writes": 0, "stale": 0, "failed": 0}
     prices, price = {}, number * 10_000_000
     while (now := time.monotonic()) < until:
@@ -88,13 +95,13 @@ def client(number, warm_until, until, answers):
             if not 1 <= product <= PRODUCTS:
                 continue
             price += 1
-            status, _, _ = connection.ask(patch(product, price))
-            if status == 204:
+            status, _, _ = connection.ask(site.patch(product, price))
+            if status == site.changed:
                 prices[product] = price
             seen["writes"] += counts
-            seen["failed"] += counts and status != 204
+            seen["failed"] += counts and status != site.changed
             continue
-        status, cache, body = connection.ask(get(product))
+        status, cache, body = connection.ask(site.get(product))
         if status != 200:
             seen["failed"] += counts
             continue
@@ -104,28 +111,34 @@ def client(number, warm_until, until, answers):
     answers.put(seen)
 
 
+def load(site, warm_seconds=WARM_SECONDS, seconds=SECONDS):
+    """What all clients saw together."""
+    start = time.monotonic()
+    answers = multiprocessing.Queue()
+    clients = [multiprocessing.Process(target=client, args=(site, n, start + warm_seconds,
+                                                            start + warm_seconds + seconds, answers))
+               for n in range(CLIENTS)]
+    for one in clients:
+        one.start()
+    sums = {}
+    for _ in clients:
+        for name, count in answers.get(timeout=warm_seconds + seconds + 60).items():
+            sums[name] = sums.get(name, 0) + count
+    for one in clients:
+        one.join()
+    return sums
+
+
 def run(server, l1_kib):
     environment = dict(os.environ)
     process = subprocess.Popen([server, "--port", str(PORT), "--workers", "2", "--l1-kib", str(l1_kib)],
                                env=environment, stdout=subprocess.PIPE, preexec_fn=os.setsid)
     try:
         process.stdout.readline()
-        start = time.monotonic()
-        answers = multiprocessing.Queue()
-        clients = [multiprocessing.Process(target=client, args=(n, start + WARM_SECONDS,
-                                                                start + WARM_SECONDS + SECONDS, answers))
-                   for n in range(CLIENTS)]
-        for one in clients:
-            one.start()
-        sums = {}
-        for _ in clients:
-            for name, count in answers.get().items():
-                sums[name] = sums.get(name, 0) + count
-        for one in clients:
-            one.join()
+        sums = load(Site(PORT, "/api/cached/products", 204))
         tiers = {}
         for _ in range(40):  # connections of both workers; each tells of itself
-            status, _, body = Connection().ask(b"GET /api/cached HTTP/1.1\r\nHost: bench\r\n\r\n")
+            status, _, body = Connection(PORT).ask(b"GET /api/cached HTTP/1.1\r\nHost: bench\r\n\r\n")
             tiers[body] = json.loads(body) if status == 200 else {}
         workers = {tier["misses"]: tier for tier in tiers.values()}.values()
         for name in ("l1_hits", "l2_hits", "misses", "shared"):
