@@ -120,7 +120,7 @@ def ready_after(port, begin):
 
 def cold_start(place):
     port = common.postgres.free_port()
-    env = {**place.settings(), "PORT": str(port), "WEB_WORKERS": str(common.WORKERS), "LOG_LEVEL": "warn"}
+    env = {**place.settings(), "PORT": str(port), "WEB_WORKERS": str(common.WORKERS)}
     control = os.path.join(place.folder, "control")
     with open(common.OUT.folder / "service.log", "a") as log:
         begin = time.monotonic()
