@@ -3,9 +3,11 @@
  */
 #include "config.h"
 
+#include <errno.h>
 #include <fcntl.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <string.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
@@ -67,6 +69,8 @@ static bk_err made_up(bk_arena *arena, bk_str dir, const char *name, bk_str *out
         *out = fresh;
         return written ? BK_OK : bk_fail(BK_EIO, "cannot write %s", path.ptr);
     }
+    if (errno != EEXIST)
+        return bk_fail(BK_EIO, "%s: %s", path.ptr, strerror(errno));
     fd = open(path.ptr, O_RDONLY | O_CLOEXEC);
     ssize_t len = fd >= 0 ? read(fd, text, sizeof text) : -1;
     if (fd >= 0)

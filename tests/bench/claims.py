@@ -19,6 +19,7 @@ import argparse
 import contextlib
 import os
 import pathlib
+import signal
 import socket
 import statistics
 import subprocess
@@ -166,6 +167,7 @@ def main():
     common.OUT.folder = opts.out
     opts.out.mkdir(parents=True, exist_ok=True)
     common.raise_limits()
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(1))  # with all that was started
     holds = True
     for name in VERBS if "all" in opts.verbs else opts.verbs:
         print(f"\n### {name}\n", flush=True)

@@ -109,15 +109,16 @@ def uptime(place, opts):
     shorter = max(min(30, opts.seconds), 12)
     with common.running(place) as (one, target):
         common.Run(place, target, Mix(), connections=100, rate=opts.rate, seconds=3).result()
-        day, done, notes = loaded(place, target, opts, "day", opts.seconds, workers_and_redis(place, one, opts.seconds))
-        night, restarts, more = loaded(place, target, opts, "night", shorter, database(place, shorter))
+        main, done, notes = loaded(place, target, opts, "main", opts.seconds,
+                                   workers_and_redis(place, one, opts.seconds))
+        apart, restarts, more = loaded(place, target, opts, "apart", shorter, database(place, shorter))
         skus, reports = acknowledged([notes, more])
         lost, undone = lost_products(place, skus), lost_reports(place, reports)
-    show([("workers and Redis", day, done), ("PostgreSQL", night, restarts)])
+    show([("workers and Redis", main, done), ("PostgreSQL", apart, restarts)])
 
-    sent = day["sent"] + day["unsent"]
-    share, at_once = 1 - errors(day) / sent, 1 - (errors(day) + day["retried"] + day["resent"]) / sent
-    unclear = night["wrong"] + night["failed"] + night["unsent"]
+    sent = main["sent"] + main["unsent"]
+    share, at_once = 1 - errors(main) / sent, 1 - (errors(main) + main["retried"] + main["resent"]) / sent
+    unclear = apart["wrong"] + apart["failed"] + apart["unsent"]
     return conclude("uptime", [
         ("answered as they should, GETs asked again once when a connection broke", "99.99 % or more", f"{share:.4%}",
          share >= 0.9999),
@@ -125,4 +126,5 @@ def uptime(place, opts):
         ("while PostgreSQL restarts: neither right nor refused as 503 within the deadline", 0, unclear, unclear == 0),
         (f"acknowledged writes lost, of {len(skus):,}", 0, len(lost), not lost),
         (f"acknowledged jobs lost, of {len(reports):,}", 0, len(undone), bool(reports) and not undone),
-    ], {"day": day, "done": done, "night": night, "restarts": restarts, "lost": sorted(lost), "undone": sorted(undone)})
+    ], {"main": main, "done": done, "apart": apart, "restarts": restarts,
+        "lost": sorted(lost), "undone": sorted(undone)})

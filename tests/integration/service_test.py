@@ -175,6 +175,12 @@ def test_production_wants_secrets(place):
     assert "jwt_secret is needed in production" in words, words
 
 
+def test_secrets_that_cannot_be_made_are_told(place):
+    words = place.run("routes", status=2, DEV_DIR="/nowhere/dev", SMTP_URL="smtp://127.0.0.1:1")
+    assert "/nowhere/dev/admin_token: No such file or directory" in words, words
+    assert "is no secret" not in words, words
+
+
 def test_settings_are_shown_without_secrets(place):
     secret = "do not show this to anybody, please"
     words = place.run("config", "print", JWT_SECRET=secret, RATE_WINDOW="5m")
