@@ -4,8 +4,8 @@
  *
  * A trace belongs to the running fiber: bk_mw_trace() gives each request one, taken from its
  * `traceparent` or new, and the children of a group share that of the fiber which opened the group.
- * Log lines show it, and a bk_http_client hands it on, by themselves. Hand it on with any other call
- * to another service:
+ * Log lines show it, and a bk_http_client hands it on, by themselves. Hand it on with any other
+ * call to another service:
  *
  * @code
  * bk_str parent = bk_trace_header(bk_req_arena(req));
