@@ -184,6 +184,7 @@ bk_str bk__opts_write(bk_arena *arena, const bk_job_opts *opts)
     write_keep(&w, BK_LIT("removeOnComplete"), &opts->keep_completed);
     write_keep(&w, BK_LIT("removeOnFail"), &opts->keep_failed);
     write_backoff(&w, opts);
+    bk__trace_write(&w, arena);
     write_i64(&w, BK_LIT("attempts"), opts->attempts);
     bk_json_end_object(&w);
     return bk_buf_str(&buf);

@@ -17,13 +17,13 @@
 
 /* The parts whose type varies are kept as text. */
 struct raw_opts {
-    bk_str attempts, backoff, on_complete, on_fail, keep_logs, traces, lifo;
+    bk_str attempts, backoff, on_complete, on_fail, keep_logs, traces, lifo, trace;
 };
 
 BK_DESCRIBE(raw_desc, struct raw_opts, BK_JSON(attempts), BK_JSON(backoff),
             BK_JSON(on_complete, BK_KEY("removeOnComplete")),
             BK_JSON(on_fail, BK_KEY("removeOnFail")), BK_JSON(keep_logs, BK_KEY("kl")),
-            BK_JSON(traces, BK_KEY("stackTraceLimit")), BK_JSON(lifo))
+            BK_JSON(traces, BK_KEY("stackTraceLimit")), BK_JSON(lifo), BK_JSON(trace, BK_KEY("tm")))
 
 struct raw_backoff {
     bk_str type, delay, jitter;
@@ -54,6 +54,19 @@ static int64_t whole(bk_str text, int64_t fallback)
     if (!read_number(text, &number) || !(fabs(number) < 1e15))
         return fallback;
     return (int64_t)number;
+}
+
+/* Of a JSON string; absent where it is something else. */
+static bk_str string_of(bk_arena *arena, bk_str json)
+{
+    bk_json *value = NULL;
+
+    if (json.len == 0 || json.ptr[0] != '"')
+        return (bk_str){NULL, 0};
+    if (bk_json_parse(arena, json, NULL, &value) == BK_OK)
+        return bk_json_str(value);
+    bk_error_clear();
+    return (bk_str){NULL, 0};
 }
 
 static bool read_object(bk_arena *arena, bk_str text, bk_desc_fn desc, void *out)
@@ -110,6 +123,7 @@ void bk__stored_opts_read(bk_arena *arena, bk_str json, struct bk__stored_opts *
     out->keep_logs = whole(raw.keep_logs, 0);
     out->stack_traces = whole(raw.traces, -1);
     out->lifo = bk_str_eq(raw.lifo, BK_LIT("true"));
+    out->trace = string_of(arena, raw.trace);
     read_backoff(arena, raw.backoff, out);
     read_retention(arena, raw.on_complete, &out->completed);
     read_retention(arena, raw.on_fail, &out->failed);

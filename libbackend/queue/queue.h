@@ -4,6 +4,7 @@
 #ifndef BK_QUEUE_QUEUE_H
 #define BK_QUEUE_QUEUE_H
 
+#include <backend/json.h>
 #include <backend/queue.h>
 
 #include "core/list.h"
@@ -61,6 +62,9 @@ void bk__new_job_set_i64(struct bk__new_job *job, bk_str name, int64_t value);
 
 /* The options as BullMQ stores them: JSON. @p id absent: an automatic one. */
 bk_str bk__opts_write(bk_arena *arena, const bk_job_opts *opts);
+
+/* Adds the trace of the running fiber to the options, if there is one. */
+void bk__trace_write(bk_json_writer *w, bk_arena *arena);
 
 /* `*over` where it says something, else `*under`. */
 bk_job_opts bk__opts_merge(const bk_job_opts *under, const bk_job_opts *over);

@@ -192,7 +192,9 @@ static bk_err run(void *data)
 
     bk__stored_opts_read(job->arena, job->opts, &job->stored);
     if (!is_judged_before(job)) {
+        struct bk__job_trace *trace = bk__job_trace_begin(job);
         bk_err err = run_handler(job);
+        bk__job_trace_end(trace, err);
         if (job->lost) {
             job->worker->stats.lost++;
             bk__worker_forget(job);

@@ -12,8 +12,10 @@
 
 /* Of the run, of a flow, or of no use to a job with an id of its own. */
 static const bk_str not_inherited[] = {
-    {"repeat", 6}, {"repeatJobKey", 12}, {"prevMillis", 10}, {"jobId", 5},
-    {"delay", 5},  {"timestamp", 9},     {"parent", 6},      {"de", 2},
+    {"repeat", 6},    {"repeatJobKey", 12}, {"prevMillis", 10}, {"jobId", 5}, {"delay", 5},
+    {"timestamp", 9}, {"parent", 6},        {"de", 2},          {"tm", 2}, /* the trace of who wrote
+                                                                              the schedule has ended
+                                                                            */
 };
 
 static bool is_inherited(bk_str key)

@@ -40,6 +40,7 @@ struct bk__stored_opts {
     int64_t keep_logs;    /* 0: all */
     int64_t stack_traces; /* -1: all */
     struct bk__retention completed, failed;
+    bk_str trace; /* JSON of trace.c; absent: none */
 };
 
 struct bk__job_handler {
@@ -177,6 +178,13 @@ BK_YIELDS bk_err bk__worker_check_redis(const bk_worker *worker);
 
 /* Has what @p worker counts shown as metrics. */
 void bk__worker_measure(const bk_worker *worker);
+
+/* --- trace.c --------------------------------------------------------------------------------------- */
+
+/* The job's fiber goes on with the trace that its options name. NULL, which the other takes: none.
+ */
+struct bk__job_trace *bk__job_trace_begin(bk_job *job);
+void bk__job_trace_end(struct bk__job_trace *self, bk_err err);
 
 /* --- outcome.c ------------------------------------------------------------------------------------ */
 
