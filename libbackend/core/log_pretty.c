@@ -69,7 +69,8 @@ static bk_str unquoted(bk_str value)
 
 static char *put(char *out, bk_str text)
 {
-    memcpy(out, text.ptr, text.len);
+    if (text.len != 0)
+        memcpy(out, text.ptr, text.len);
     return out + text.len;
 }
 
