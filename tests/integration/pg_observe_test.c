@@ -75,19 +75,19 @@ static void test_a_statement_is_a_span_below_the_present_one(void **state)
 }
 
 /* What the server has for the text of the statement that asks. */
-static bk_str own_text(bk_pg *pg)
+static const char *own_text(bk_pg *pg)
 {
     bk_rows *rows;
 
     if (bk_pg_query(pg, OWN_TEXT, BK_NO_ARGS, &rows) != BK_OK)
         fail_msg("%.*s", BK_PRI(bk_error_chain()->message));
-    return bk_rows_str(rows, 0, 0);
+    return bk_arena_cstr(bk_fiber_arena(), bk_rows_str(rows, 0, 0));
 }
 
 static bk_err in_tx(bk_pg *tx, void *data)
 {
     (void)data;
-    assert_non_null(strstr(own_text(tx).ptr, "/*traceparent="));
+    assert_non_null(strstr(own_text(tx), "/*traceparent="));
     assert_int_equal(number_of(tx, "SELECT 4 AS n -- a comment of its own"), 4);
     return BK_OK;
 }
@@ -97,15 +97,15 @@ static bk_err comments(void *data)
     struct pg_app *it = data;
     char want[256];
 
-    assert_string_equal(own_text(it->db).ptr, OWN_TEXT);
+    assert_string_equal(own_text(it->db), OWN_TEXT);
     const struct bk__trace *trace = enter_trace(true);
     snprintf(want, sizeof want, OWN_TEXT " /*traceparent='00-%.32s-%.16s-01'*/", trace->log.id,
              trace->log.span);
     for (int i = 0; i < 3; i++) /* prepared by now or not */
-        assert_string_equal(own_text(it->db).ptr, want);
+        assert_string_equal(own_text(it->db), want);
     BK_TRY(bk_pg_tx(it->db, in_tx, NULL));
     enter_trace(false);
-    assert_string_equal(own_text(it->db).ptr, OWN_TEXT);
+    assert_string_equal(own_text(it->db), OWN_TEXT);
     return BK_OK;
 }
 
@@ -123,7 +123,7 @@ static bk_err no_comment(void *data)
     struct pg_app *it = data;
 
     enter_trace(true);
-    assert_string_equal(own_text(it->db).ptr, OWN_TEXT);
+    assert_string_equal(own_text(it->db), OWN_TEXT);
     return BK_OK;
 }
 
