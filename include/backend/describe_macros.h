@@ -100,8 +100,7 @@
     }
 
 template <typename Expected, typename Actual, typename... Rules>
-inline bk_field bk_field_make(Actual *, const char *name, size_t offset, bk_field_type type,
-                              Rules... rules)
+inline bk_field bk_field_make(const char *name, size_t offset, bk_field_type type, Rules... rules)
 {
     static_assert(sizeof(Actual) == sizeof(Expected), "the member has another type");
     Expected *same_type = static_cast<Actual *>(nullptr);
@@ -116,8 +115,8 @@ inline bk_field bk_field_make(Actual *, const char *name, size_t offset, bk_fiel
 }
 
 #define BK__FIELD(kind, ctype, slot, ...)                                                          \
-    bk_field_make<ctype>(&static_cast<bk__self *>(nullptr)->slot, #slot, offsetof(bk__self, slot), \
-                         kind, __VA_ARGS__)
+    bk_field_make<ctype, decltype(bk__self::slot)>(#slot, offsetof(bk__self, slot), kind,          \
+                                                   __VA_ARGS__)
 #define BK__FIELD_ENUM(slot, values, ...)                                                          \
     BK__FIELD(BK_TYPE_ENUM, int, slot, BK__RULE(names, values), __VA_ARGS__)
 #define BK__FIELD_STRUCT(slot, desc, ...)                                                          \
