@@ -9,8 +9,8 @@
 #include <backend/backend.h>
 #include <backend/testing.h>
 
-#include "harness/redis.h"
 #include "harness/patient_run.h"
+#include "harness/redis.h"
 
 #define QUEUE_APP_PATIENCE_MS 20000
 
