@@ -185,7 +185,10 @@ def test_an_age_is_written_alike(server):
             browser = Browser()
             browser.post(service, "/count")
             cookie = stored(server, browser)["cookie"]
-            assert cookie["originalMaxAge"] == 3600_000
+            if service is ours:
+                assert cookie["originalMaxAge"] == 3600_000
+            else:  # what is left of it, by a clock that express-session reads twice
+                assert 3599_000 < cookie["originalMaxAge"] <= 3600_000
             assert re.fullmatch(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{3}Z", cookie["expires"]), cookie
             assert 3590 < int(server.cli("TTL", browser.key())) <= 3600
             assert "Expires=" in browser.line or "Max-Age=3600" in browser.line, browser.line
