@@ -40,17 +40,6 @@ static struct bk__pg_call *call_of(const struct bk__pg_unit *unit)
     return &unit->calls[unit->at];
 }
 
-/* What is prepared for the call; NULL when it is not, or another text took its place since. */
-static struct bk__pg_prepared *entry_of(struct bk__pg_conn *conn, const struct bk__pg_call *call)
-{
-    struct bk__pg_prepared *entry;
-
-    if (call->statement->slot >= conn->prepared.count)
-        return NULL;
-    entry = bk__pg_table_at(&conn->prepared, call->statement->slot);
-    return entry->id == call->statement->id ? entry : NULL;
-}
-
 /* --- rows ------------------------------------------------------------------------------------- */
 
 /* Rows are taken in the name of the fiber that waits for them: what goes wrong is recorded there.
@@ -63,17 +52,11 @@ static struct bk__task *act_for(const struct bk__pg_unit *unit)
     return before;
 }
 
-static bool begin_sink(struct bk__pg_conn *conn, struct bk__pg_call *call)
+static bool begin_sink(struct bk__pg_call *call)
 {
-    struct bk__pg_shape *shape = call->shape;
-
-    if (shape == NULL) {
-        struct bk__pg_prepared *entry = entry_of(conn, call);
-        if (entry == NULL || !entry->described)
-            return false;
-        shape = entry->shape;
-    }
-    bk__pg_sink_begin(call->sink, shape, call->text);
+    if (!call->shape->known)
+        return false;
+    bk__pg_sink_begin(call->sink, call->shape, call->text);
     call->begun = true;
     return true;
 }
@@ -85,7 +68,7 @@ static void on_row(struct bk__pg_conn *conn, struct bk__pg_unit *unit, bk_str ro
 
     if (ok && call->sink != NULL) {
         struct bk__task *before = act_for(unit);
-        ok = call->begun || begin_sink(conn, call);
+        ok = call->begun || begin_sink(call);
         if (ok)
             bk__pg_sink_row(call->sink, row);
         bk__task_current = before;
@@ -107,7 +90,7 @@ static void on_complete(struct bk__pg_conn *conn, struct bk__pg_unit *unit, bk_s
 
     if (ok && call->sink != NULL && !call->begun) {
         struct bk__task *before = act_for(unit);
-        ok = begin_sink(conn, call);
+        ok = begin_sink(call);
         bk__task_current = before;
     }
     if (!ok) {
@@ -142,28 +125,12 @@ static void on_parameters(struct bk__pg_conn *conn, bk_str body)
 static void on_description(struct bk__pg_conn *conn, struct bk__pg_unit *unit, bk_str row)
 {
     struct bk__pg_call *call = call_of(unit);
-    struct bk__pg_shape *shape = call != NULL ? bk__pg_shape_new(conn->parameters, row) : NULL;
+    bool ok = call != NULL && bk__pg_shape_learn(call->shape, conn->parameters, row);
 
     free((char *)(uintptr_t)conn->parameters.ptr);
     conn->parameters = (bk_str){0};
-    if (shape == NULL) {
+    if (!ok)
         misunderstood(conn);
-        return;
-    }
-    if (!call->parses) {
-        bk__pg_shape_unref(call->shape);
-        call->shape = shape;
-        return;
-    }
-    struct bk__pg_prepared *entry = entry_of(conn, call);
-    if (entry == NULL) { /* its slot has another text by now: it serves this unit only */
-        bk__pg_shape_unref(call->shape);
-        call->shape = shape;
-        return;
-    }
-    bk__pg_shape_unref(entry->shape);
-    entry->shape = shape;
-    entry->described = true;
 }
 
 /* --- errors and ends -------------------------------------------------------------------------- */

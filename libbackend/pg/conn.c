@@ -324,20 +324,21 @@ static bk_err put_call(struct bk__pg_conn *conn, struct bk__pg_call *call,
         if (entry->id != statement->id || entry->stale) {
             call->replaced = *entry;
             call->parses = true;
-            *entry = (struct bk__pg_prepared){.id = statement->id};
+            *entry = (struct bk__pg_prepared){.id = statement->id, .shape = bk__pg_shape_new()};
             if (call->replaced.id != 0)
                 bk__pg_put_close(&conn->out, bk__pg_statement_name(call->replaced.id, old));
             bk__pg_put_parse(&conn->out, bind.statement, statement->sql, "");
             bk__pg_put_describe(&conn->out, bind.statement);
-        } else if (entry->described) {
+        } else if (entry->shape->known) {
             if (entry->shape->param_count == work->args.count)
                 bind.types = entry->shape->params;
             if (call->sink != NULL)
                 bind.formats = bk__pg_sink_formats(call->sink, entry->shape);
             bind.format_count = entry->shape->column_count;
-            call->shape = bk__pg_shape_ref(entry->shape);
         }
+        call->shape = bk__pg_shape_ref(entry->shape);
     } else {
+        call->shape = bk__pg_shape_new();
         bk__pg_put_parse(&conn->out, "", statement->sql,
                          work->comment != NULL ? work->comment : "");
     }
@@ -361,6 +362,7 @@ static void settle_prepared(struct bk__pg_conn *conn, struct bk__pg_unit *unit, 
             bk__pg_prepared_drop(&call->replaced);
             conn->pool->stats.prepared++;
         } else {
+            bk__pg_prepared_drop(entry);
             *entry = call->replaced;
         }
     }
@@ -561,7 +563,7 @@ static void doubt_prepared(struct bk__pg_conn *conn, struct bk__pg_unit *unit)
     for (uint32_t i = 0; i < unit->count; i++) {
         struct bk__pg_call *call = &unit->calls[i];
         struct bk__pg_prepared *entry = bk__pg_table_at(&conn->prepared, call->statement->slot);
-        if (entry->id == call->statement->id && ((call->parses && !entry->described) || stale))
+        if (entry->shape == call->shape && (stale || !call->shape->known))
             entry->stale = true;
     }
 }

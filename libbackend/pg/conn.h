@@ -50,11 +50,10 @@ struct bk__pg_call {
     struct bk__pg_statement *statement;
     struct bk__pg_sink *sink; /* NULL: nobody wants the rows (any more) */
     int64_t changed;
-    bool parses;                /* Parse and Describe went before it */
-    bool text;                  /* all columns were asked for as text */
-    bool begun;                 /* the sink was */
-    struct bk__pg_shape *shape; /* a reference; by which it was sent, or, where it is not prepared,
-                                   answered */
+    bool parses;                     /* Parse and Describe of its name went before it */
+    bool text;                       /* all columns were asked for as text */
+    bool begun;                      /* the sink was */
+    struct bk__pg_shape *shape;      /* a reference; of what it runs, known by the first row */
     struct bk__pg_prepared replaced; /* what was under its slot; until the unit is sent */
 };
 

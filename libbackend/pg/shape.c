@@ -60,22 +60,26 @@ static bool read_columns(struct bk__pg_shape *shape, bk_str row)
     return !reader.bad && reader.at == reader.end;
 }
 
-struct bk__pg_shape *bk__pg_shape_new(bk_str parameters, bk_str row)
+struct bk__pg_shape *bk__pg_shape_new(void)
 {
     struct bk__pg_shape *shape = zalloc(1, sizeof(*shape));
 
     shape->refs = 1;
-    if (!read_params(shape, parameters) || !read_columns(shape, row)) {
-        bk__pg_shape_unref(shape);
-        return NULL;
-    }
+    return shape;
+}
+
+bool bk__pg_shape_learn(struct bk__pg_shape *shape, bk_str parameters, bk_str row)
+{
+    if (shape->known || !read_params(shape, parameters) || !read_columns(shape, row))
+        return false;
     shape->row_formats = zalloc(shape->column_count, 1);
     shape->json_formats = zalloc(shape->column_count, 1);
     for (size_t i = 0; i < shape->column_count; i++) {
         shape->row_formats[i] = bk__pg_format_for_rows(shape->columns[i].type);
         shape->json_formats[i] = bk__pg_format_for_json(shape->columns[i].type);
     }
-    return shape;
+    shape->known = true;
+    return true;
 }
 
 struct bk__pg_shape *bk__pg_shape_ref(struct bk__pg_shape *shape)
@@ -101,22 +105,6 @@ void bk__pg_shape_unref(struct bk__pg_shape *shape)
     free(shape->row_formats);
     free(shape->json_formats);
     free(shape);
-}
-
-bool bk__pg_shape_eq(const struct bk__pg_shape *a, const struct bk__pg_shape *b)
-{
-    if (a->param_count != b->param_count || a->column_count != b->column_count)
-        return false;
-    for (size_t i = 0; i < a->param_count; i++) {
-        if (a->params[i] != b->params[i])
-            return false;
-    }
-    for (size_t i = 0; i < a->column_count; i++) {
-        if (a->columns[i].type != b->columns[i].type ||
-            !bk_str_eq(a->columns[i].name, b->columns[i].name))
-            return false;
-    }
-    return true;
 }
 
 /* --- fits ------------------------------------------------------------------------------------- */

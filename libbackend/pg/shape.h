@@ -1,9 +1,11 @@
 /*
  * shape.h: what a statement takes and gives, and how its columns fill a described struct.
  *
- * The server describes a statement when it is prepared. That is kept as a shape, which connections
- * share while they agree. How a shape fills a description (a fit) is worked out once and kept with
- * the shape, so that a row costs a loop over its columns and no look-ups.
+ * The server describes a statement when it is prepared. Whoever prepares it makes a shape for what
+ * will be said, and all who count on that preparation have a reference to it: whatever is prepared
+ * under the same name later is none of their business. How a shape fills a description (a fit) is
+ * worked out once and kept with the shape, so that a row costs a loop over its columns and no
+ * look-ups.
  */
 #ifndef BK_PG_SHAPE_H
 #define BK_PG_SHAPE_H
@@ -38,6 +40,7 @@ struct bk__pg_fit {
 
 struct bk__pg_shape {
     uint32_t refs;
+    bool known; /* the server has described it; else only the references count */
     uint16_t param_count, column_count;
     uint32_t *params; /* OIDs; NULL: not known */
     struct bk__pg_column *columns;
@@ -47,13 +50,15 @@ struct bk__pg_shape {
     uint8_t *json_formats;   /* for JSON; never NULL */
 };
 
-/* From the bodies of ParameterDescription (may be absent: no parameters are known) and
- * RowDescription (absent: no rows). One reference. NULL when they are damaged. */
-struct bk__pg_shape *bk__pg_shape_new(bk_str parameters, bk_str row);
+/* One that is not known yet, with one reference. */
+struct bk__pg_shape *bk__pg_shape_new(void);
+
+/* Makes it known, from the bodies of ParameterDescription (may be absent: no parameters are known)
+ * and RowDescription (absent: no rows). False when it is known already, or they are damaged. */
+bool bk__pg_shape_learn(struct bk__pg_shape *shape, bk_str parameters, bk_str row);
 
 struct bk__pg_shape *bk__pg_shape_ref(struct bk__pg_shape *shape);
 void bk__pg_shape_unref(struct bk__pg_shape *shape); /* NULL is fine */
-bool bk__pg_shape_eq(const struct bk__pg_shape *a, const struct bk__pg_shape *b);
 
 /* The fit of @p desc. BK_EINTERNAL, with words that name column, type and member, when a column can
  * never fill its member. Columns match members by bk__field_key(). */

@@ -61,9 +61,8 @@ enum bk__pg_verb bk__pg_verb_of(const char *sql);
 /* What a connection has under a slot. */
 struct bk__pg_prepared {
     uint32_t id;                /* of the statement; 0: nothing */
-    bool described;             /* the server has described it: `shape` counts */
     bool stale;                 /* to be closed there and prepared anew */
-    struct bk__pg_shape *shape; /* a reference */
+    struct bk__pg_shape *shape; /* a reference; known once the server has described it */
 };
 
 /* A connection's table. */
@@ -79,7 +78,7 @@ struct bk__pg_prepared *bk__pg_table_at(struct bk__pg_table *table, uint32_t slo
 void bk__pg_prepared_drop(struct bk__pg_prepared *prepared);
 void bk__pg_table_clear(struct bk__pg_table *table);
 
-/* All of it is to be prepared anew; what is on its way stays described. */
+/* All of it is to be prepared anew. */
 void bk__pg_table_doubt(struct bk__pg_table *table);
 
 void bk__pg_table_fini(struct bk__pg_table *table);

@@ -136,7 +136,11 @@ static void take(struct session *session, const struct bk__pg_message *message)
         break;
     case 'T':
         finish_rows(session);
-        session->shape = bk__pg_shape_new(session->parameters, body);
+        session->shape = bk__pg_shape_new();
+        if (!bk__pg_shape_learn(session->shape, session->parameters, body)) {
+            bk__pg_shape_unref(session->shape);
+            session->shape = NULL;
+        }
         session->parameters = (bk_str){NULL, 0};
         break;
     case 'D':

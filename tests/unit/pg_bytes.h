@@ -11,6 +11,7 @@
 #include <backend/arena.h>
 #include <backend/str.h>
 
+#include "pg/shape.h"
 #include "pg/values.h"
 #include "pg/wire.h"
 
@@ -78,6 +79,17 @@ static inline bk_str row_description(bk_arena *arena, const struct test_column *
         bk_buf_add(&buf, bk_str_at(number, sizeof(number)));
     }
     return bk_buf_str(&buf);
+}
+
+/* What the server describes so; NULL when that is damaged. */
+static inline struct bk__pg_shape *known_shape(bk_str parameters, bk_str row)
+{
+    struct bk__pg_shape *shape = bk__pg_shape_new();
+
+    if (bk__pg_shape_learn(shape, parameters, row))
+        return shape;
+    bk__pg_shape_unref(shape);
+    return NULL;
 }
 
 /* The body of a DataRow; an absent value is NULL. */

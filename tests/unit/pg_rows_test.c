@@ -31,8 +31,7 @@ enum {
 
 static bk_rows *new_rows(bool text)
 {
-    struct bk__pg_shape *shape =
-        bk__pg_shape_new(NULL_VALUE, row_description(arena, columns, COLUMNS));
+    struct bk__pg_shape *shape = known_shape(NULL_VALUE, row_description(arena, columns, COLUMNS));
     assert_non_null(shape);
     bk_rows *made = bk__pg_rows_new(shape, text, arena);
     bk__pg_shape_unref(shape); /* rows outlive it */

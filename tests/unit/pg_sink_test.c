@@ -29,7 +29,7 @@ static int set_up(void **state)
 {
     (void)state;
     arena = bk_arena_new();
-    shape = bk__pg_shape_new(NULL_VALUE, row_description(arena, columns, 2));
+    shape = known_shape(NULL_VALUE, row_description(arena, columns, 2));
     return shape != NULL ? 0 : -1;
 }
 
@@ -116,7 +116,7 @@ static void test_all_rows_lie_one_behind_another(void **state)
 static void test_structs_of_odd_size_are_kept_apart(void **state)
 {
     static const struct test_column flag[] = {{"id", BK__PG_BOOL}};
-    struct bk__pg_shape *flags = bk__pg_shape_new(NULL_VALUE, row_description(arena, flag, 1));
+    struct bk__pg_shape *flags = known_shape(NULL_VALUE, row_description(arena, flag, 1));
     bk_array all;
     struct bk__pg_sink sink = {
         .kind = BK__PG_SINK_ALL, .desc = flag_desc, .out = &all, .arena = arena};
@@ -177,7 +177,7 @@ static void test_a_description_that_does_not_fit_is_told_at_the_beginning(void *
 
 static void test_a_statement_without_rows_fills_no_struct(void **state)
 {
-    struct bk__pg_shape *none = bk__pg_shape_new(NULL_VALUE, NULL_VALUE);
+    struct bk__pg_shape *none = known_shape(NULL_VALUE, NULL_VALUE);
     struct item item;
     struct bk__pg_sink sink = {
         .kind = BK__PG_SINK_ONE, .desc = item_desc, .out = &item, .arena = arena};
