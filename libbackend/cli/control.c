@@ -35,6 +35,14 @@ struct call {
     bk_arena *arena;
 };
 
+/* Where the control socket is asked to be; NULL: nowhere. */
+static const char *asked_control(const bk_app *app)
+{
+    const char *asked = getenv("CONTROL_SOCKET");
+
+    return asked != NULL ? asked : app->cluster.control;
+}
+
 /* --- the command line ------------------------------------------------------------------------- */
 
 static int usage(const struct call *call, const char *words, FILE *out, int status)
@@ -74,9 +82,7 @@ static int read_call(struct call *call, const char *words, int argc, char **argv
 
     call->name = argv[0];
     call->lines = "100";
-    call->control = getenv("CONTROL_SOCKET");
-    if (call->control == NULL)
-        call->control = call->app->cluster.control;
+    call->control = asked_control(call->app);
     optind = 0; /* glibc: begin anew, whatever was parsed before */
     while ((option = getopt_long(argc, argv, "", options, NULL)) != -1) {
         if (option == 'h')
@@ -115,6 +121,19 @@ static bk_err connect_to(const struct call *call, int *out)
     if (fd >= 0)
         close(fd);
     return err;
+}
+
+bool bk__cli_service_runs(bk_app *app)
+{
+    const struct call call = {.app = app, .control = asked_control(app)};
+    int fd;
+
+    if (connect_to(&call, &fd) != BK_OK) {
+        bk_error_clear();
+        return false;
+    }
+    close(fd);
+    return true;
 }
 
 /* Sends one line and reads the one that answers. Both have their newline. */

@@ -15,4 +15,7 @@ int bk__cli_scale(bk_app *app, int argc, char **argv, void *data);
 int bk__cli_logs(bk_app *app, int argc, char **argv, void *data);
 int bk__cli_stop(bk_app *app, int argc, char **argv, void *data);
 
+/* True when a supervisor of this service runs: its control socket takes a connection. */
+bool bk__cli_service_runs(bk_app *app);
+
 #endif

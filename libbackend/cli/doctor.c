@@ -13,6 +13,7 @@
 
 #include "app/app.h"
 #include "app/command.h"
+#include "cli/control.h"
 #include "cli/serve.h"
 #include "cluster/control.h"
 #include "cluster/cpus.h"
@@ -147,6 +148,10 @@ static void check_listeners(struct doctor *doctor)
 {
     char url[300];
 
+    if (bk__cli_service_runs(doctor->app)) {
+        say(doctor, FINE, "listen", "the service runs and has its sockets (status shows it)");
+        return;
+    }
     if (!bk__serve_listen(doctor->app)) {
         say(doctor, FAILURE, "listen", "%.*s", BK_PRI(bk_error_chain()->message));
         return;

@@ -584,6 +584,8 @@ def test_the_doctor_finds_what_is_wrong():
     with serving() as service:
         done = run(PORT=str(service.ports[0]))
         assert done.returncode == 1 and re.search(r"^FAIL +listen .*in use", done.stdout, re.M), done.stdout
+        done = run(PORT=str(service.ports[0]), CONTROL_SOCKET=service.control)  # of the service that has the port
+        assert done.returncode == 0 and re.search(r"^ok +listen .*runs", done.stdout, re.M), done.stdout
     assert run(CONTROL_SOCKET="/tmp/" + "x" * 200).returncode == 1
 
 
