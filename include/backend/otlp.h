@@ -14,7 +14,7 @@
  * on its way at a time. It is sent again after 429, 502, 503, 504 or no answer, later each time and
  * not before `Retry-After`; after eight times it is dropped, as with any other answer that is no
  * 2xx. Meanwhile up to `spans` wait, and what is more is dropped. What was dropped is logged
- * (`otlp.dropped`), once a minute at most.
+ * (`otlp.dropped`), once a minute at most, and counted in the metric `trace_spans_dropped_total`.
  *
  * **At the end** what waits is sent within `stop_ms`. Declare it before the parts that make spans
  * until they stop, for parts stop in reverse order.

@@ -29,6 +29,7 @@
 
 #include "core/assert.h"
 #include "core/list.h"
+#include "core/stats.h"
 #include "fiber/loop.h"
 #include "ops/otlp.h"
 
@@ -222,6 +223,30 @@ static void free_otlp(void *data)
 static const bk_part_type part = {
     .name = "otlp", .start = start, .drain = drain, .stop = stop, .free = free_otlp};
 
+/* --- its metrics ------------------------------------------------------------------------------ */
+
+static const struct bk__stat counted[] = {
+    BK__STAT(bk_otlp_stats, exported, "trace_spans_exported_total", "Taken by the collector."),
+    BK__STAT(bk_otlp_stats, dropped, "trace_spans_dropped_total",
+             "Lost: there was no room, or the collector did not take them."),
+    BK__STAT(bk_otlp_stats, waiting, "trace_spans_waiting", "Kept until they are sent."),
+    BK__STAT(bk_otlp_stats, requests, "trace_exports_total", "Requests to the collector."),
+};
+
+static void read_stats(const void *object, void *out)
+{
+    bk_otlp_get_stats(object, out);
+}
+
+static const struct bk__stats_type stats_type = {
+    .label = "exporter",
+    .stats = counted,
+    .count = sizeof counted / sizeof counted[0],
+    .read = read_stats,
+};
+
+/* --- making one ------------------------------------------------------------------------------- */
+
 static bk_http_client *client_for(bk_app *app, const struct bk__otlp_settings *settings)
 {
     return bk_http_client_new(app, &(bk_http_client_opts){.name = "otlp",
@@ -263,6 +288,7 @@ bk_otlp *bk_otlp_new(bk_app *app, const bk_otlp_opts *opts)
     self->patience.fn = patience_ends;
     self->client = client_for(app, &settings); /* before the part, so that it stops after it */
     bk_app_part(app, &part, self);
+    (void)bk__stats_sample(app, &stats_type, "otlp", self);
     return self;
 }
 

@@ -72,6 +72,7 @@ int main(int argc, char **argv)
     if (getenv("DATABASE_URL") != NULL)
         it.db = bk_pg_new(app, &(bk_pg_opts){.url = bk_str_of(getenv("DATABASE_URL"))});
     it.upstream = bk_str_of(getenv("UPSTREAM"));
+    bk_metrics_serve(app, NULL, NULL);
     bk_use(traced, bk_mw_trace(app, NULL));
     bk_get(traced, "/prices/{product}", price);
     bk_get(traced, "/many/{count}", many);

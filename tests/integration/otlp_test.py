@@ -240,6 +240,18 @@ def test_an_answer_that_is_final_is_not_asked_again():
         assert server.lines("otlp.dropped")[0]["spans"] == 1
 
 
+def test_the_metrics_tell_of_it():
+    collector = Receiver()
+    collector.refuse = [(400, {})]
+    with Server(collector.url) as server:
+        for path in ("/broken", "/many/2"):
+            server.get(path)
+            until(lambda: server.stats()["waiting"] == 0)
+        expected = [b'trace_spans_exported_total{exporter="otlp"} 3', b'trace_spans_dropped_total{exporter="otlp"} 1',
+                    b'trace_spans_waiting{exporter="otlp"} 0', b'trace_exports_total{exporter="otlp"} 2']
+        until(lambda: set(expected) <= set(server.get("/metrics")[1].splitlines()))
+
+
 def test_spans_that_the_collector_rejects_are_counted():
     collector = Receiver()
     collector.answer = b'{"partialSuccess":{"rejectedSpans":"1","errorMessage":"too old"}}'
