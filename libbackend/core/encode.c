@@ -114,19 +114,35 @@ bk_err bk__base64url_decode(bk_arena *arena, bk_str text, bk_str *out)
     return BK_OK;
 }
 
-/* The digits of each byte. */
-#define HEX_ROW(high)                                                                              \
-    high "0" high "1" high "2" high "3" high "4" high "5" high "6" high "7" high "8" high "9" high \
-         "a" high "b" high "c" high "d" high "e" high "f"
-static const char hex_pairs[] = HEX_ROW("0") HEX_ROW("1") HEX_ROW("2") HEX_ROW("3") HEX_ROW("4")
-    HEX_ROW("5") HEX_ROW("6") HEX_ROW("7") HEX_ROW("8") HEX_ROW("9") HEX_ROW("a") HEX_ROW("b")
-        HEX_ROW("c") HEX_ROW("d") HEX_ROW("e") HEX_ROW("f");
+typedef uint8_t hex_block __attribute__((vector_size(16)));
+
+/* Eight bytes as sixteen digits. */
+static inline hex_block hex_digits(const void *bytes)
+{
+    uint64_t eight;
+
+    memcpy(&eight, bytes, 8);
+    hex_block in = (hex_block)(uint64_t __attribute__((vector_size(16)))){eight, 0};
+    hex_block out = __builtin_shufflevector(in >> 4, in & 15, 0, 16, 1, 17, 2, 18, 3, 19, 4, 20, 5,
+                                            21, 6, 22, 7, 23);
+    return out + '0' + ((hex_block)(out > 9) & ('a' - '0' - 10));
+}
 
 void bk__hex(const void *bytes, size_t len, char *out)
 {
-    const unsigned char *in = bytes;
-    for (size_t i = 0; i < len; i++)
-        memcpy(out + 2 * i, hex_pairs + 2 * (size_t)in[i], 2);
+    const char *in = bytes;
+    hex_block digits;
+
+    for (; len >= 8; len -= 8, in += 8, out += 16) {
+        digits = hex_digits(in);
+        memcpy(out, &digits, 16);
+    }
+    if (len != 0) {
+        char rest[8] = {0};
+        memcpy(rest, in, len);
+        digits = hex_digits(rest);
+        memcpy(out, &digits, 2 * len);
+    }
 }
 
 static int hex_value(char c)

@@ -22,10 +22,9 @@
 #define TAIL           BK_LIT("}\n")
 #define TAIL_ROOM      32
 
-static bool room(struct bk__log_line *line, size_t more)
+/* The brief text is full: moves what there is to where more fits. */
+__attribute__((noinline)) static bool grow(struct bk__log_line *line, size_t more)
 {
-    if (bk__likely(line->cap - line->len >= more))
-        return true;
     if (line->text == line->brief) {
         char *text = malloc(BK__LOG_LINE_MAX);
         bk_assert(text != NULL);
@@ -33,6 +32,11 @@ static bool room(struct bk__log_line *line, size_t more)
         line->cap = BK__LOG_LINE_MAX - TAIL_ROOM;
     }
     return line->cap - line->len >= more;
+}
+
+static bool room(struct bk__log_line *line, size_t more)
+{
+    return bk__likely(line->cap - line->len >= more) || grow(line, more);
 }
 
 static void put(struct bk__log_line *line, bk_str text)
@@ -66,49 +70,38 @@ void bk__log_line_raw(struct bk__log_line *line, bk_str json)
         line->truncated = true;
 }
 
+/* --- texts ------------------------------------------------------------------------------------ */
+
+#define BLOCK 16
+
+typedef uint8_t block __attribute__((vector_size(BLOCK)));
+
 /* What stands for itself in a JSON string, of ASCII: all but controls, the quote, the backslash. */
-static const bool plain_bytes[256] = {
-    [' '] = true,
-    ['!'] = true,
-    ['#' ... '['] = true,
-    [']' ... '~'] = true,
-};
-
-static bool plain(char c)
+static bool is_plain(char c)
 {
-    return plain_bytes[(unsigned char)c];
+    return c >= ' ' && c <= '~' && c != '"' && c != '\\';
 }
 
-#define EACH_BYTE(c) (0x0101010101010101u * (c))
-
-/* Marks the high bit of some byte if any is zero. */
-static uint64_t zero_bytes(uint64_t bytes)
+/* The same of each byte at @p text, which can be read in whole blocks. */
+static bool all_plain(const char *text, size_t len)
 {
-    return (bytes - EACH_BYTE(0x01)) & ~bytes;
-}
+    block bytes, odd = {0};
+    uint64_t halves[2];
 
-/* Eight of them at once; may say no of 0x7f alone, which plain() then decides. */
-static inline bool all_plain(const char *text)
-{
-    uint64_t bytes;
-    memcpy(&bytes, text, sizeof bytes);
-    uint64_t low = (bytes - EACH_BYTE(0x20)) & ~bytes;
-    uint64_t high = bytes + EACH_BYTE(0x01);
-    uint64_t odd = low | bytes | high | zero_bytes(bytes ^ EACH_BYTE('"')) |
-                   zero_bytes(bytes ^ EACH_BYTE('\\'));
-    return (odd & EACH_BYTE(0x80)) == 0;
+    for (size_t at = 0; at < len; at += BLOCK) {
+        memcpy(&bytes, text + at, BLOCK);
+        odd |= (block)(bytes - ' ' > '~' - ' ') | (block)(bytes == '"') | (block)(bytes == '\\');
+    }
+    memcpy(halves, &odd, sizeof halves);
+    return (halves[0] | halves[1]) == 0;
 }
 
 /* How many bytes at the beginning of @p text stand for themselves, up to @p max. */
 static size_t plain_length(bk_str text, size_t max)
 {
-    size_t most = text.len < max ? text.len : max, at = 0;
-    while (at + 8 <= most && all_plain(text.ptr + at))
-        at += 8;
-    /* The rest, and some of them again. */
-    if (at + 8 > most && most >= 8 && all_plain(text.ptr + most - 8))
-        return most;
-    while (at < most && plain(text.ptr[at]))
+    size_t at = 0;
+
+    while (at < text.len && at < max && is_plain(text.ptr[at]))
         at++;
     return at;
 }
@@ -159,18 +152,11 @@ static bk_str next_piece(bk_str *text, char escaped[6])
 }
 
 /* Adds @p text in quotes, at most @p max bytes of it. The quotes have room. */
-static void put_quoted(struct bk__log_line *line, bk_str text, size_t max)
+__attribute__((noinline)) static void put_escaped(struct bk__log_line *line, bk_str text,
+                                                  size_t max)
 {
     char escaped[6];
-    if (bk__likely(text.len <= max && room(line, text.len + 2) &&
-                   plain_length(text, text.len) == text.len)) {
-        char *at = line->text + line->len;
-        *at = '"';
-        memcpy(at + 1, text.ptr, text.len);
-        at[text.len + 1] = '"';
-        line->len += text.len + 2;
-        return;
-    }
+
     put(line, BK_LIT("\""));
     while (text.len > 0) {
         bk_str piece = next_piece(&text, escaped);
@@ -184,13 +170,38 @@ static void put_quoted(struct bk__log_line *line, bk_str text, size_t max)
     put(line, BK_LIT("\""));
 }
 
-/* Adds `"name":`, which has room. */
+/* The same, quickly where nothing is to be escaped, as nearly always: the text is looked at where
+ * it has been copied to, with blanks behind it up to a whole block. */
+static void put_quoted(struct bk__log_line *line, bk_str text, size_t max)
+{
+    if (bk__likely(text.len <= max && room(line, text.len + 2 + BLOCK))) {
+        char *at = line->text + line->len + 1;
+        memcpy(at, text.ptr, text.len);
+        memset(at + text.len, ' ', BLOCK);
+        if (bk__likely(all_plain(at, text.len))) {
+            at[-1] = at[text.len] = '"';
+            line->len += text.len + 2;
+            return;
+        }
+    }
+    put_escaped(line, text, max);
+}
+
+/* --- fields ----------------------------------------------------------------------------------- */
+
+/* Adds `,"name":`, which has room; the comma only if something stands before it. */
 static void put_name(struct bk__log_line *line, const struct bk__log_name *name)
 {
-    if (bk__likely(bk_str_present(name->json))) {
-        put(line, name->json);
+    bool bare = line->bare;
+
+    line->bare = false;
+    if (bk__likely(name->len != 0)) {
+        memcpy(line->text + line->len, name->json + bare, sizeof name->json - 1);
+        line->len += name->len - bare;
         return;
     }
+    if (!bare)
+        put(line, BK_LIT(","));
     put_quoted(line, bk_str_of(name->text), NAME_MAX);
     put(line, BK_LIT(":"));
 }
@@ -204,9 +215,6 @@ static bool begin_field(struct bk__log_line *line, const struct bk__log_name *na
         line->truncated = true;
         return false;
     }
-    if (!line->bare)
-        put(line, BK_LIT(","));
-    line->bare = false;
     put_name(line, name);
     return true;
 }
@@ -217,11 +225,21 @@ static bool hides(const struct bk__log_line *line, const struct bk__log_name *na
            bk__log_redact_hides(line->redact, line->objects, line->depth, name->text);
 }
 
+/* As begin_field, but a value that is not to show is written as "***" here; false then. */
+static bool begin_value(struct bk__log_line *line, const struct bk__log_name *name, size_t len)
+{
+    bk_str stars = BK_LIT("\"***\"");
+
+    if (!hides(line, name))
+        return begin_field(line, name, len);
+    if (begin_field(line, name, stars.len))
+        put(line, stars);
+    return false;
+}
+
 static void field(struct bk__log_line *line, const struct bk__log_name *name, bk_str json)
 {
-    if (hides(line, name))
-        json = BK_LIT("\"***\"");
-    if (begin_field(line, name, json.len))
+    if (begin_value(line, name, json.len))
         put(line, json);
 }
 
@@ -229,16 +247,14 @@ void bk__log_line_str(struct bk__log_line *line, const struct bk__log_name *name
 {
     if (!bk_str_present(value))
         field(line, name, BK_LIT("null"));
-    else if (hides(line, name))
-        field(line, name, value);
-    else if (begin_field(line, name, 2))
+    else if (begin_value(line, name, 2))
         put_quoted(line, value, VALUE_MAX);
 }
 
 void bk__log_line_i64(struct bk__log_line *line, const struct bk__log_name *name, int64_t value)
 {
-    char text[BK__I64_TEXT];
-    field(line, name, bk_str_at(text, bk__i64_text(value, text)));
+    if (begin_value(line, name, BK__I64_TEXT))
+        line->len += bk__i64_text(value, line->text + line->len);
 }
 
 void bk__log_line_f64(struct bk__log_line *line, const struct bk__log_name *name, double value)

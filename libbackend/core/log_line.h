@@ -18,10 +18,15 @@ struct bk__log_redact;
 /* A field's name. One that stands in the code, and needs no escapes, is ready as it is written. */
 struct bk__log_name {
     const char *text;
-    bk_str json; /* `"text":`, or absent */
+    size_t len;    /* of json; 0: text is to be quoted */
+    char json[32]; /* `,"text":` */
 };
 
-#define BK__LOG_NAME(name) (&(struct bk__log_name){name, BK_LIT("\"" name "\":")})
+#define BK__LOG_NAME(name)                                                                         \
+    ({                                                                                             \
+        static const struct bk__log_name ready_ = {name, sizeof name + 3, ",\"" name "\":"};       \
+        &ready_;                                                                                   \
+    })
 
 struct bk__log_line {
     char *text; /* brief, or from malloc once that is full */

