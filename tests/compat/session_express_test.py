@@ -209,18 +209,21 @@ def test_what_node_put_in_is_kept_byte_by_byte(server):
 
 def check_use_prolongs(server, rolling):
     with both(server, max_age=2000, rolling=rolling) as pairs:
-        for one, other in pairs:
-            browser = Browser()
+        browsers = [Browser() for _ in pairs]
+        for browser, (one, _) in zip(browsers, pairs):
             browser.post(one, "/login?user=ann")
-            cookie = browser.cookie
-            for _ in range(8):  # past the time that was noted at the login
-                time.sleep(0.4)
+        cookies = [browser.cookie for browser in browsers]
+        for _ in range(8):  # past the time that was noted at the login
+            time.sleep(0.4)
+            for browser, (one, _) in zip(browsers, pairs):
                 assert browser.get(one, "/show")["user"] == "ann"
                 assert bool(browser.line) == rolling, browser.line
+        for browser, (_, other) in zip(browsers, pairs):
             assert browser.get(other, "/show")["user"] == "ann"
-            assert browser.cookie == cookie
-            time.sleep(2.3)
-            for service in (one, other):
+        assert [browser.cookie for browser in browsers] == cookies
+        time.sleep(2.3)
+        for browser, pair in zip(browsers, pairs):
+            for service in pair:
                 assert browser.get(service, "/show")["user"] is None
 
 

@@ -36,7 +36,7 @@ class Client:
                 self.sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_MAXSEG, 536)
         self.sock.settimeout(timeout)
         self.sock.connect(where if isinstance(where, str) else ("127.0.0.1", where))
-        self.input = b""
+        self.input = bytearray()
 
     def __enter__(self):
         return self
@@ -50,19 +50,21 @@ class Client:
     def read_more(self):
         more = self.sock.recv(65536)
         if not more:
-            raise Closed(self.input)
+            raise Closed(bytes(self.input))
         self.input += more
 
     def take(self, count):
         while len(self.input) < count:
             self.read_more()
-        taken, self.input = self.input[:count], self.input[count:]
+        taken = bytes(self.input[:count])
+        del self.input[:count]
         return taken
 
     def take_line(self):
         while b"\r\n" not in self.input:
             self.read_more()
-        line, self.input = self.input.split(b"\r\n", 1)
+        line = self.take(self.input.index(b"\r\n"))
+        del self.input[:2]
         assert b"\n" not in line and b"\r" not in line, line
         return line.decode("latin-1")
 
@@ -78,20 +80,19 @@ class Client:
         return it
 
     def read_chunks(self):
-        body = b""
+        body = bytearray()
         while size := int(self.take_line(), 16):
             body += self.take(size)
             assert self.take(2) == b"\r\n"
         assert self.take_line() == "", "no trailers are sent"
-        return body
+        return bytes(body)
 
     def read_to_end(self):
         while True:
             try:
                 self.read_more()
             except Closed:
-                taken, self.input = self.input, b""
-                return taken
+                return self.take(len(self.input))
 
     def answer(self, head=False):
         """The next answer; head: to a HEAD request."""

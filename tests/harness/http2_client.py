@@ -51,7 +51,7 @@ class Answer:
     def __init__(self):
         self.status = None
         self.head = b""  # as sent
-        self.body = b""
+        self.body = bytearray()
         self.ended = False
         self.reset = None  # its code
 
@@ -66,7 +66,7 @@ class Client:
         self.goaways = []  # last stream, code
         self.closed = False
         self.pings = 0
-        self.input = b""
+        self.input = bytearray()
         raw = socket.socket(socket.AF_UNIX if isinstance(port, str) else socket.AF_INET)
         if narrow:
             raw.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4096)
@@ -117,8 +117,9 @@ class Client:
             if len(self.input) < 9 + length:
                 return
             stream = int.from_bytes(self.input[5:9], "big")
-            self._take(self.input[3], self.input[4], stream, self.input[9:9 + length])
-            self.input = self.input[9 + length:]
+            kind, flags, payload = self.input[3], self.input[4], bytes(self.input[9:9 + length])
+            del self.input[:9 + length]
+            self._take(kind, flags, stream, payload)
 
     def read(self, seconds):
         """Takes what comes, for at most so long."""
