@@ -126,7 +126,7 @@ static bk_err connect_to(const struct call *call, int *out)
 bool bk__cli_service_runs(bk_app *app)
 {
     const struct call call = {.app = app, .control = asked_control(app)};
-    int fd;
+    int fd = -1;
 
     if (connect_to(&call, &fd) != BK_OK) {
         bk_error_clear();
