@@ -154,8 +154,8 @@ static bk_err keys_expire(void *data)
 {
     assert_true(take(data, "a", 1).allowed);
     assert_string_equal(redis_cli(&server, "EXISTS", "limit:expiry:a"), "1");
-    BK_TRY(bk_sleep_ms(400));
-    assert_string_equal(redis_cli(&server, "EXISTS", "limit:expiry:a"), "0");
+    while (strcmp(redis_cli(&server, "EXISTS", "limit:expiry:a"), "1") == 0)
+        BK_TRY(bk_sleep_ms(50));
     assert_true(take(data, "a", 1).allowed);
     return BK_OK;
 }
@@ -167,7 +167,7 @@ static void test_keys_of_redis_expire(void **state)
         host_run(&(bk_limiter_opts){.name = "expiry",
                                     .algorithm = (bk_limit_algorithm)algorithm,
                                     .limit = 1,
-                                    .window_ms = 150},
+                                    .window_ms = 1000},
                  keys_expire);
 }
 
