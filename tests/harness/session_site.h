@@ -205,7 +205,7 @@ static inline struct site site_open_with(const bk_sessions_opts *opts,
 
     if (url != NULL)
         all.redis =
-            bk_redis_new(it.app, &(bk_redis_opts){.url = bk_str_of(url), .command_ms = 500});
+            bk_redis_new(it.app, &(bk_redis_opts){.url = bk_str_of(url), .command_ms = 5000});
     if (all.secrets == NULL)
         all.secrets = secrets;
     it.sessions = bk_sessions_new(it.app, &all);

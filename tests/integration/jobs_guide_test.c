@@ -31,6 +31,21 @@ static bk_err sent_is(void *data)
     return bk_fail(BK_ETIMEDOUT, "%d were sent", office->sent);
 }
 
+/* The relay counts what it has moved when that is known to the database, too. */
+static bk_err users_are_moved(void *data)
+{
+    const struct office *office = data;
+    bk_outbox_stats stats = {0};
+
+    for (int ms = 0; ms < PATIENCE_MS && stats.moved != 2; ms += 5) {
+        bk_outbox_get_stats(office->outbox, &stats);
+        BK_TRY(bk_sleep_ms(5));
+    }
+    assert_int_equal(stats.moved, 2);
+    assert_int_equal(stats.known, 0);
+    return BK_OK;
+}
+
 static bk_err one_has_failed(void *data)
 {
     struct office *office = data;
@@ -72,12 +87,7 @@ static void test_the_guide_does_what_it_says(void **state)
     post(test, "/users", 204);
     post(test, "/users", 204);
     assert_int_equal(bk_test_run(test, sent_is, &office), BK_OK);
-
-    bk_outbox_stats stats;
-    bk_outbox_get_stats(office.outbox, &stats);
-    assert_int_equal(stats.moved, 2);
-    assert_int_equal(stats.known, 0);
-
+    assert_int_equal(bk_test_run(test, users_are_moved, &office), BK_OK);
     assert_int_equal(bk_test_run(test, report_is_made, &office), BK_OK);
     post(test, "/digests/404", 202);
     assert_int_equal(bk_test_run(test, one_has_failed, &office), BK_OK);
