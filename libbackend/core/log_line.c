@@ -15,7 +15,7 @@
 #include "core/utf8.h"
 
 #define VALUE_MAX ((size_t)4 << 10)
-#define NAME_MAX  ((size_t)128)
+#define NAME_MAX  BK__LOG_LINE_NAME
 #define RUN_MAX   64
 
 #define TAIL_TRUNCATED BK_LIT(",\"truncated\":true}\n")
@@ -187,28 +187,36 @@ static void put_quoted(struct bk__log_line *line, bk_str text, size_t max)
     put_escaped(line, text, max);
 }
 
+void bk__log_line_quoted(struct bk__log_line *line, bk_str text)
+{
+    put_quoted(line, text, VALUE_MAX);
+}
+
 /* --- fields ----------------------------------------------------------------------------------- */
 
-/* Adds `,"name":`, which has room; the comma only if something stands before it. */
 static void put_name(struct bk__log_line *line, const struct bk__log_name *name)
 {
-    bool bare = line->bare;
-
-    line->bare = false;
-    if (bk__likely(name->len != 0)) {
-        memcpy(line->text + line->len, name->json + bare, sizeof name->json - 1);
-        line->len += name->len - bare;
-        return;
-    }
-    if (!bare)
+    if (!line->bare)
         put(line, BK_LIT(","));
+    line->bare = false;
     put_quoted(line, bk_str_of(name->text), NAME_MAX);
     put(line, BK_LIT(":"));
 }
 
-/* Begins a field whose value takes @p len bytes, or at least as many. */
-static bool begin_field(struct bk__log_line *line, const struct bk__log_name *name, size_t len)
+static bool hides(const struct bk__log_line *line, const struct bk__log_name *name)
 {
+    return line->redact != NULL &&
+           bk__log_redact_hides(line->redact, line->objects, line->depth, name->text);
+}
+
+bool bk__log_line_begin_slowly(struct bk__log_line *line, const struct bk__log_name *name,
+                               size_t len)
+{
+    bk_str stars = BK_LIT("\"***\"");
+    bool hidden = hides(line, name);
+
+    if (hidden)
+        len = stars.len;
     if (line->skipped != 0)
         return false;
     if (!room(line, NAME_MAX + len + 8)) {
@@ -216,70 +224,29 @@ static bool begin_field(struct bk__log_line *line, const struct bk__log_name *na
         return false;
     }
     put_name(line, name);
-    return true;
-}
-
-static bool hides(const struct bk__log_line *line, const struct bk__log_name *name)
-{
-    return bk__unlikely(line->redact != NULL) &&
-           bk__log_redact_hides(line->redact, line->objects, line->depth, name->text);
-}
-
-/* As begin_field, but a value that is not to show is written as "***" here; false then. */
-static bool begin_value(struct bk__log_line *line, const struct bk__log_name *name, size_t len)
-{
-    bk_str stars = BK_LIT("\"***\"");
-
-    if (!hides(line, name))
-        return begin_field(line, name, len);
-    if (begin_field(line, name, stars.len))
+    if (hidden)
         put(line, stars);
-    return false;
-}
-
-static void field(struct bk__log_line *line, const struct bk__log_name *name, bk_str json)
-{
-    if (begin_value(line, name, json.len))
-        put(line, json);
-}
-
-void bk__log_line_str(struct bk__log_line *line, const struct bk__log_name *name, bk_str value)
-{
-    if (!bk_str_present(value))
-        field(line, name, BK_LIT("null"));
-    else if (begin_value(line, name, 2))
-        put_quoted(line, value, VALUE_MAX);
-}
-
-void bk__log_line_i64(struct bk__log_line *line, const struct bk__log_name *name, int64_t value)
-{
-    if (begin_value(line, name, BK__I64_TEXT))
-        line->len += bk__i64_text(value, line->text + line->len);
+    return !hidden;
 }
 
 void bk__log_line_f64(struct bk__log_line *line, const struct bk__log_name *name, double value)
 {
     char text[BK__F64_TEXT];
     if (isfinite(value))
-        field(line, name, bk_str_at(text, bk__f64_text(value, text)));
+        bk__log_line_json(line, name, bk_str_at(text, bk__f64_text(value, text)));
     else
-        field(line, name, BK_LIT("null"));
+        bk__log_line_json(line, name, BK_LIT("null"));
 }
 
 void bk__log_line_bool(struct bk__log_line *line, const struct bk__log_name *name, bool value)
 {
-    field(line, name, value ? BK_LIT("true") : BK_LIT("false"));
-}
-
-void bk__log_line_json(struct bk__log_line *line, const struct bk__log_name *name, bk_str json)
-{
-    field(line, name, json);
+    bk__log_line_json(line, name, value ? BK_LIT("true") : BK_LIT("false"));
 }
 
 void bk__log_line_open(struct bk__log_line *line, const struct bk__log_name *name)
 {
     bk_debug_assert(line->depth < BK__LOG_LINE_OBJECTS);
-    if (begin_field(line, name, 1)) {
+    if (bk__log_line_begin(line, name, 1)) {
         put(line, BK_LIT("{"));
         line->bare = true;
     } else {

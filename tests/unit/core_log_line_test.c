@@ -223,6 +223,21 @@ static void test_hidden_fields_are_hidden_in_objects_too(void **state)
     assert_line("{\"level\":30,\"cookie\":\"a\",\"req\":{\"headers\":{\"cookie\":\"***\"}}}\n");
 }
 
+static void test_a_whole_object_can_be_hidden(void **state)
+{
+    (void)state;
+    static const char *const paths[] = {"req", NULL};
+    struct bk__log_redact redact;
+
+    assert_int_equal(bk__log_redact_read(paths, &redact), BK_OK);
+    bk__log_line_init(&line, BK_LIT("{\"level\":30"), &redact);
+    bk__log_line_open(&line, BK__LOG_NAME("req"));
+    bk__log_line_str(&line, BK__LOG_NAME("id"), BK_LIT("a"));
+    bk__log_line_close(&line);
+    bk__log_line_i64(&line, BK__LOG_NAME("n"), 1);
+    assert_line("{\"level\":30,\"req\":\"***\",\"n\":1}\n");
+}
+
 static void one_odd_byte(int byte, size_t place, size_t len)
 {
     char text[25];
@@ -266,6 +281,7 @@ int main(void)
         LINE_TEST(test_fields_may_stand_in_objects),
         LINE_TEST(test_an_object_that_does_not_fit_is_left_out_whole),
         LINE_TEST(test_hidden_fields_are_hidden_in_objects_too),
+        LINE_TEST(test_a_whole_object_can_be_hidden),
         LINE_TEST(test_every_byte_is_written_right_wherever_it_stands),
     };
     return cmocka_run_group_tests_name("core/log_line", tests, NULL, NULL);
