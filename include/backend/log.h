@@ -103,8 +103,9 @@ typedef struct bk_log_opts {
                                     "info,pg=debug,pg.pool=off"; the longest that fits counts. Names:
                                     trace, debug, info, warn, error, fatal, off. Default "info". */
     const char *const *redact; /**< Paths of fields whose values show as "***": "password",
-                                    "req.headers.referer", "*.token" (of any object, but not of the
-                                    line itself). Ends with NULL. Default: none. */
+                                    "req.headers.referer", "req.headers" (the whole object),
+                                    "*.token" (of any object, but not of the line itself). Ends
+                                    with NULL. Default: none. */
     bk_log_format format;      /**< Of standard error, and of the file. */
     const char   *file;        /**< Append to this file instead. Made with mode 0640. */
 } bk_log_opts;
