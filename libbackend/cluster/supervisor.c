@@ -212,7 +212,7 @@ static void take_signals(struct bk__supervisor *s)
     while ((number = bk__signals_next(s->signals)) != 0) {
         if (s->handed_over && number != SIGCHLD) {
             if (s->upgrade.pid != 0)
-                kill(s->upgrade.pid, number); /* process 1, for those that came after it */
+                kill(bk__upgrade_newest_heir(&s->upgrade), number);
             continue;
         }
         switch (number) {

@@ -204,13 +204,30 @@ int bk__upgrade_hear(const struct bk__upgrade *upgrade)
     return got == 1 ? 1 : -1;
 }
 
-pid_t bk__upgrade_next_heir(const struct bk__upgrade *upgrade)
+static void hear_of_heirs(struct bk__upgrade *upgrade)
 {
     pid_t heir;
 
-    if (upgrade->heirs < 0 || read(upgrade->heirs, &heir, sizeof heir) != sizeof heir)
-        return 0;
-    return heir;
+    while (upgrade->heirs >= 0 && upgrade->next_count < BK__HEIRS &&
+           read(upgrade->heirs, &heir, sizeof heir) == sizeof heir)
+        upgrade->next[upgrade->next_count++] = heir;
+}
+
+pid_t bk__upgrade_next_heir(struct bk__upgrade *upgrade)
+{
+    for (hear_of_heirs(upgrade); upgrade->next_count != 0; hear_of_heirs(upgrade)) {
+        pid_t heir = upgrade->next[0];
+        memmove(upgrade->next, upgrade->next + 1, --upgrade->next_count * sizeof heir);
+        if (kill(heir, 0) == 0)
+            return heir;
+    }
+    return 0;
+}
+
+pid_t bk__upgrade_newest_heir(struct bk__upgrade *upgrade)
+{
+    hear_of_heirs(upgrade);
+    return upgrade->next_count != 0 ? upgrade->next[upgrade->next_count - 1] : upgrade->pid;
 }
 
 void bk__upgrade_end(struct bk__upgrade *upgrade)

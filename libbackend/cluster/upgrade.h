@@ -14,12 +14,16 @@
 
 #include "app/app.h"
 
+#define BK__HEIRS 8
+
 struct bk__upgrade {
-    pid_t pid;         /* the new executable's process; 0: none */
-    int heard;         /* the pipe from it; -1: none */
-    uint64_t until_ms; /* that it may take to become ready */
-    int heirs;         /* of process 1: from where it hears who follows; -1: none */
-    int heirs_end;     /* the end that those who follow get */
+    pid_t pid;             /* the new executable's process; 0: none */
+    int heard;             /* the pipe from it; -1: none */
+    uint64_t until_ms;     /* that it may take to become ready */
+    int heirs;             /* of process 1: from where it hears who follows; -1: none */
+    int heirs_end;         /* the end that those who follow get */
+    pid_t next[BK__HEIRS]; /* who follow `pid`, as far as was heard; the first first */
+    unsigned next_count;
 };
 
 /* What this process has from the one that started it. */
@@ -48,8 +52,11 @@ bool bk__upgrade_start(struct bk__upgrade *upgrade, const bk_app *app,
 /* What came on the pipe: 1 ready, 0 nothing yet, -1 its end. */
 int bk__upgrade_hear(const struct bk__upgrade *upgrade);
 
-/* Who follows the heir that process 1 has now; 0: nobody. */
-pid_t bk__upgrade_next_heir(const struct bk__upgrade *upgrade);
+/* Who follows `pid`, which has ended, and has not ended before it; 0: nobody. */
+pid_t bk__upgrade_next_heir(struct bk__upgrade *upgrade);
+
+/* Who serves now: the last that was heard of. The others are leaving, and may hear nothing more. */
+pid_t bk__upgrade_newest_heir(struct bk__upgrade *upgrade);
 
 /* It did not work out, or is over: closes the pipe. */
 void bk__upgrade_end(struct bk__upgrade *upgrade);

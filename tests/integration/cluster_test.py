@@ -410,13 +410,35 @@ def test_an_event_stream_that_begins_while_its_worker_drains_ends():
 # --- Process 1, systemd, privileges ---
 
 
+NAMESPACE = ["unshare", "--pid", "--fork", "--mount-proc", "--kill-child"]
+
+
+def has_namespaces():
+    return subprocess.run([*NAMESPACE, "true"], capture_output=True, check=False).returncode == 0
+
+
+def children(pid):
+    with open(f"/proc/{pid}/task/{pid}/children", encoding="ascii") as file:
+        return [int(child) for child in file.read().split()]
+
+
+def pid_inside(pid):
+    with open(f"/proc/{pid}/status", encoding="ascii") as file:
+        return int(re.search(r"^NSpid:.*\t(\d+)$", file.read(), re.M).group(1))
+
+
+def upgrade(service):
+    before = service.status()["pid"]
+    assert service.ask("upgrade")["ok"]
+    until(lambda: service.supervisor_or(before) != before)
+
+
 def test_as_process_1_it_reaps_orphans_and_survives_an_upgrade():
-    wrap = ["unshare", "--pid", "--fork", "--mount-proc", "--kill-child"]
-    if subprocess.run([*wrap, "true"], capture_output=True, check=False).returncode != 0:
+    if not has_namespaces():
         return "no namespaces here"
-    with serving(wrap=wrap) as service:
+    with serving(wrap=NAMESPACE) as service:
         assert service.status()["pid"] == 1
-        outside = int(open(f"/proc/{service.process.pid}/task/{service.process.pid}/children", encoding="ascii").read())
+        (outside,) = children(service.process.pid)
         orphan = subprocess.run(["nsenter", "-t", str(outside), "-p", "-m", "sh", "-c", "(sleep 0.1; exit 3) & true"],
                                 check=False)
         assert orphan.returncode == 0
@@ -428,13 +450,30 @@ def test_as_process_1_it_reaps_orphans_and_survives_an_upgrade():
         time.sleep(0.3)
         until(lambda: zombies() == 0)
         for _ in range(2):
-            before = service.status()["pid"]
-            assert service.ask("upgrade")["ok"]
-            until(lambda before=before: service.supervisor_or(before) != before)
+            upgrade(service)
         assert service.who() and is_alive(outside)
         until(lambda: zombies() == 0)
         os.kill(outside, signal.SIGTERM)
         assert service.process.wait(20) == 0
+    return None
+
+
+def test_as_process_1_it_hands_signals_to_who_serves_and_not_to_who_leaves():
+    if not has_namespaces():
+        return "no namespaces here"
+    with serving(wrap=NAMESPACE) as service:
+        (outside,) = children(service.process.pid)
+        upgrade(service)
+        (leaving,) = [pid for pid in children(outside) if pid_inside(pid) == service.status()["pid"]]
+        asked = in_thread(lambda: service.get("/nap?ms=3000"))  # for which it has to wait
+        until(lambda: any(worker["connections"] for worker in service.workers()))
+        upgrade(service)
+        os.kill(leaving, signal.SIGSTOP)  # as one that has ended, and that nobody has noticed yet
+        os.kill(outside, signal.SIGTERM)
+        until(lambda: service.supervisor_or(None) is None)
+        os.kill(leaving, signal.SIGCONT)
+        assert service.process.wait(20) == 0
+        asked.join()
     return None
 
 
